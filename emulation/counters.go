@@ -1,0 +1,46 @@
+package emulation
+
+// DropReason says why a direction dropped a packet.
+type DropReason uint8
+
+// The reasons, in the order of the stages.
+const (
+	DropMTU   DropReason = iota // larger than the MTU
+	DropLoss                    // random loss
+	DropQueue                   // the queue was full
+	numDropReasons
+)
+
+// String returns the reason as it stands in JSON and tables.
+func (r DropReason) String() string {
+	switch r {
+	case DropMTU:
+		return "mtu"
+	case DropLoss:
+		return "loss"
+	case DropQueue:
+		return "queue"
+	}
+	return "unknown"
+}
+
+// Counters is what a direction has counted since it was made. Packets and
+// bytes arrived equal those departed, dropped and still held.
+type Counters struct {
+	ArrivedPackets  uint64
+	ArrivedBytes    uint64
+	DepartedPackets uint64
+	DepartedBytes   uint64
+	Dropped         [numDropReasons]uint64 // packets, by DropReason
+	HeldPackets     int                    // waiting, in transmission or in flight
+	HeldBytes       ByteCount
+}
+
+// DroppedPackets returns the packets dropped for any reason.
+func (c Counters) DroppedPackets() uint64 {
+	var n uint64
+	for _, d := range c.Dropped {
+		n += d
+	}
+	return n
+}
