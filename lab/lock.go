@@ -25,13 +25,11 @@ type lock struct {
 
 // lockLabs takes the lock of the Host's folder, making the folder.
 func (h Host) lockLabs(ctx context.Context) (*lock, error) {
-	if err := os.MkdirAll(h.dir(), 0o755); err != nil {
-		return nil, fmt.Errorf("make state folder: %w", err)
-	}
 	return takeLock(ctx, filepath.Join(h.dir(), "lock"), lockPatience)
 }
 
-// takeLock waits for the lock at path. A patience of 0 tries once.
+// takeLock waits for the lock at path, making its folder. A patience of 0 tries
+// once.
 func takeLock(ctx context.Context, path string, patience time.Duration) (*lock, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -54,7 +52,13 @@ func takeLock(ctx context.Context, path string, patience time.Duration) (*lock, 
 // that was removed between its opening and its locking does not count: its
 // lock would be held by two.
 func tryLock(path string) (*lock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make state folder: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // whoever took the last lab down has just removed the folder
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock: %w", err)
 	}

@@ -233,10 +233,10 @@ func impairmentText(i emulation.Impairments) string {
 		add("rate", topologies.FormatRate(i.Rate))
 	}
 	if i.Delay > 0 {
-		add("delay", topologies.FormatDuration(i.Delay))
+		add("delay", topologies.FormatTime(i.Delay))
 	}
 	if i.Jitter > 0 {
-		add("jitter", topologies.FormatDuration(i.Jitter))
+		add("jitter", topologies.FormatTime(i.Jitter))
 	}
 	if i.Loss > 0 {
 		add("loss", topologies.FormatPercent(i.Loss))
