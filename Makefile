@@ -23,8 +23,9 @@ setup: ## install what building and testing need (Debian packages, only those mi
 build: ## build bin/tquiclab, static, with its version and revision inside
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(STAMP) -o bin/tquiclab ./cmd/tquiclab
 
-demo: build ## a real run on the topology lte-wifi: about two minutes, ends with its table
+demo: ## a real run on the topology lte-wifi: about two minutes, ends with its table
 	@.ci/setup demo
+	@$(MAKE) --no-print-directory build
 	$(ROOT) ./bin/tquiclab run lte-wifi --duration 4s --rounds 3 --out "runs/demo-$$(date +%Y%m%d-%H%M%S)"
 
 test: setup ## every test, as root, with the race detector

@@ -1,6 +1,9 @@
 package results
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+)
 
 // Build is what a binary was made of.
 type Build struct {
@@ -26,7 +29,7 @@ func NewBuild(info *debug.BuildInfo) Build {
 	for _, m := range info.Deps {
 		version := m.Version
 		if m.Replace != nil {
-			version += " => " + m.Replace.Path + " " + m.Replace.Version
+			version += strings.TrimRight(" => "+m.Replace.Path+" "+m.Replace.Version, " ")
 		}
 		b.Modules[m.Path] = version
 	}

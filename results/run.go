@@ -142,7 +142,9 @@ func (r *Run) Close() error {
 	r.done = true
 	errs := []error{r.trials.close()}
 	for _, s := range r.series {
-		errs = append(errs, s.Close())
+		if !s.closed { // one that was closed has told its error already
+			errs = append(errs, s.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
