@@ -32,14 +32,15 @@ func (c *child) bulk(ctx context.Context, id uint64, p Bulk) (Transfer, error) {
 	var report workload.Report
 	switch p.Side {
 	case Dialler:
-		report, err = workload.Request(ctx, p.Bulk, c.sessions, p.Role, &progress)
+		b := workload.Bulk{Seed: p.Seed, Bytes: p.Bytes, Duration: p.Duration, Streams: p.Streams}
+		report, err = b.Request(ctx, c.sessions, p.Role, &progress)
 	case Listener:
 		report, err = workload.Serve(ctx, c.sessions, &progress)
 	default:
 		err = fmt.Errorf("unknown side %q: known are %s, %s", string(p.Side), Dialler, Listener)
 	}
-	if err != nil {
-		return Transfer{}, fmt.Errorf("bulk: %w", err)
+	if err != nil && report.Error == "" { // it did not even begin
+		return Transfer{}, err
 	}
 	after, err := readMeter()
 	if err != nil {
@@ -72,11 +73,10 @@ func (c *child) report(id uint64, progress *workload.Progress) (stop func()) {
 			case <-tick.C:
 			}
 			body, err := json.Marshal(Progress{
-				At:       time.Since(began),
-				Sent:     progress.Sent.Load(),
-				Received: progress.Received.Load(),
+				At:    time.Since(began),
+				Bytes: progress.Bytes(),
 			})
-			if err == nil { // three integers always encode
+			if err == nil { // two integers always encode
 				c.out.event(reply{ID: id, Event: eventProgress, Result: body})
 			}
 		}

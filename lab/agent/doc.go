@@ -9,7 +9,7 @@
 //	lab    {"id":1,"op":"listen","params":{"engine":"tcp","paths":[...]}}
 //	child  {"id":1,"result":{"paths":[...],"certificate":"..."}}
 //	lab    {"id":2,"op":"bulk","params":{...}}
-//	child  {"id":2,"event":"progress","result":{"sent":0,"received":65536,...}}
+//	child  {"id":2,"event":"progress","result":{"at_ns":100000000,"bytes":65536}}
 //	child  {"id":2,"result":{"report":{...},"usage":{...}}}
 //	child  {"id":3,"error":{"text":"unknown engine \"tpc\"..."}}
 //

@@ -86,9 +86,9 @@ func runChild(mode string) int {
 		return 3
 	case "dies-in-call":
 		helloOnce()
-		buf := make([]byte, 512)
-		_, _ = os.Stdin.Read(buf)
-		_, _ = os.Stdin.Read(buf)
+		in := newLineReader(os.Stdin)
+		_, _ = in.next()
+		_, _ = in.next()
 		fmt.Fprintln(os.Stderr, "out of luck")
 		return 4
 	case "torn":
@@ -117,7 +117,7 @@ func runChild(mode string) int {
 	case "floods":
 		helloOnce()
 		for {
-			if _, err := fmt.Println(`{"id":2,"event":"progress","result":{"at_ns":1,"sent":1,"received":1}}`); err != nil {
+			if _, err := fmt.Println(`{"id":2,"event":"progress","result":{"at_ns":1,"bytes":1}}`); err != nil {
 				return 1
 			}
 		}

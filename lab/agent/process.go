@@ -281,6 +281,7 @@ func (p *Process) wait(ctx context.Context, o op, c *call, result any, sendErr e
 		default:
 		}
 		p.mu.Lock()
+		p.current = nil // nobody waits any more, and nothing comes
 		cause := p.cause
 		p.mu.Unlock()
 		return p.failure(o, cause)

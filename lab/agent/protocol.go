@@ -123,20 +123,26 @@ const (
 )
 
 // Bulk asks the child to take its part in a bulk transfer over all its sessions.
+//
+// Seed, Bytes, Duration and Streams are workload.Bulk's, and matter to the
+// dialler only: it tells the listener.
 type Bulk struct {
-	Side Side          `json:"side"`
-	Role workload.Role `json:"role"` // of this child in the transfer
-	Bulk workload.Bulk `json:"bulk"`
+	Side     Side          `json:"side"`
+	Role     workload.Role `json:"role"` // of this child: 1 sends, 2 receives; the dialler's matters
+	Seed     uint64        `json:"seed"`
+	Bytes    int64         `json:"bytes,omitempty"`
+	Duration time.Duration `json:"duration_ns,omitempty"`
+	Streams  int           `json:"streams"` // per session
 }
 
 // Progress is how far a bulk transfer is, from the child's own view.
 type Progress struct {
-	At       time.Duration `json:"at_ns"` // since the child began the transfer
-	Sent     int64         `json:"sent"`  // application bytes taken by the engine
-	Received int64         `json:"received"`
+	At    time.Duration `json:"at_ns"` // since the child began the transfer
+	Bytes int64         `json:"bytes"` // payload written by a sender, read by a receiver
 }
 
-// Transfer is what a bulk transfer came to on one side.
+// Transfer is what a bulk transfer came to on one side. One that broke has
+// Report.Error set.
 type Transfer struct {
 	Report workload.Report `json:"report"`
 	Stats  []engine.Stats  `json:"stats"` // one per session, as they stood at the end
