@@ -1,0 +1,47 @@
+# tquiclab: `make help` says what there is.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 10s
+BENCH    ?= .
+# Namespaces need root. Builds never run as root when the caller is not.
+ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
+# A checkout that git cannot read (another owner, no git) still builds, without a revision.
+STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
+
+.PHONY: help setup build demo test check fuzz bench docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need (Debian packages, only those missing)
+	@.ci/setup
+
+build: ## build bin/tquiclab, static, with its version and revision inside
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(STAMP) -o bin/tquiclab ./cmd/tquiclab
+
+demo: ## a real run on the topology lte-wifi: about two minutes, ends with its table
+	@.ci/setup demo
+	@$(MAKE) --no-print-directory build
+	$(ROOT) ./bin/tquiclab run lte-wifi --duration 4s --rounds 3 --out "runs/demo-$$(date +%Y%m%d-%H%M%S)"
+
+test: setup ## every test, as root, with the race detector
+	$(GO) test -race -shuffle=on -timeout 20m $(if $(ROOT),-exec '$(ROOT)') ./... 2>&1 | .ci/summary
+
+check: ## formatting, vet, staticcheck, go.mod, import walls
+	@.ci/check
+
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@.ci/fuzz $(FUZZTIME)
+
+bench: ## every benchmark; BENCH=regexp selects
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(if $(ROOT),-exec '$(ROOT)') ./...
+
+docs: build ## write the command pages in docs/ anew
+	./bin/tquiclab docs docs/commands
+
+clean: ## remove what was built; labs and results stay
+	rm -rf bin
