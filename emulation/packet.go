@@ -3,7 +3,7 @@ package emulation
 // Packet is one packet in a direction.
 type Packet struct {
 	// Size is what the rate and the queue count: the bytes of the link-layer
-	// frame. Its range is 0 to 16 MiB; the model drops any other as DropMTU.
+	// frame. Its range is 0 to 1 MiB; the model drops any other as DropMTU.
 	Size ByteCount
 	// IPSize is what the MTU is held against: the bytes of the IP packet.
 	IPSize int
@@ -12,7 +12,7 @@ type Packet struct {
 	Data []byte
 }
 
-const maxPacketSize ByteCount = 16 << 20
+const maxPacketSize ByteCount = 1 << 20
 
 // Verdict is what became of an arriving packet. Reason has a meaning only when
 // the packet was not accepted; the packet and its Data are then still the

@@ -27,7 +27,7 @@ func (s *serialiser) transmit(ready Time, size ByteCount) Time {
 		return s.free
 	}
 	// size is at most maxPacketSize and rest is below the rate: the sum stays
-	// below 2^24*8*1e9 + 2^63 < 2^64.
+	// below 2^20*8*1e9 + 2^63 < 2^64.
 	work := uint64(size)*8*nanosPerSecond + s.rest
 	s.free = s.free.Add(time.Duration(work / uint64(s.rate)))
 	s.rest = work % uint64(s.rate)

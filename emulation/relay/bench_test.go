@@ -12,7 +12,7 @@ import (
 	"github.com/tquiclab/tquiclab/emulation"
 )
 
-const benchFor = 3 * time.Second
+const benchFor = 2 * time.Second
 
 // BenchmarkRelay measures a TCP flow and a UDP flow through a relay process over
 // one wire, all on this machine: sender, relay and receiver share its cores.
