@@ -70,13 +70,13 @@ func (t *transfer) send(stream engine.Stream, r request, report *StreamReport, p
 			return fmt.Errorf("write at offset %d: %w", report.Bytes, err)
 		}
 		if n == 0 {
-			return awaitVerdict(stream, report)
+			return awaitVerdict(stream, r, report)
 		}
 	}
 }
 
 // awaitVerdict reads what the receiver made of the stream, and ends the stream.
-func awaitVerdict(stream engine.Stream, report *StreamReport) error {
+func awaitVerdict(stream engine.Stream, r request, report *StreamReport) error {
 	var buf [verdictSize]byte
 	if _, err := io.ReadFull(stream, buf[:]); err != nil {
 		return fmt.Errorf("read the receiver's verdict: %w", err)
@@ -94,7 +94,9 @@ func awaitVerdict(stream engine.Stream, report *StreamReport) error {
 	default:
 		report.Intact = true
 	}
-	if err := stream.CloseWrite(); err != nil {
+	// A receiver on the listener's side does not wait for the end: it may have closed
+	// the stream under it.
+	if err := stream.CloseWrite(); err != nil && r.role == Receive {
 		return fmt.Errorf("end the stream: %w", err)
 	}
 	return nil
