@@ -49,9 +49,10 @@ func (h Host) log() *slog.Logger {
 	return h.Log
 }
 
-// checkPrivileges says early what would fail late. It asks for capabilities, not
-// for uid 0: root in a container may lack them.
-func checkPrivileges() error {
+// CheckPrivileges says early what would fail late: an error that wraps
+// ErrPrivileges when this process may not raise labs. It asks for capabilities,
+// not for uid 0: root in a container may lack them.
+func CheckPrivileges() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData // version 3 has 64 bits
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -104,3 +104,8 @@ func such(words []string) string {
 	}
 	return " of " + some(words)
 }
+
+// DefaultWorkload is what an experiment runs that says nothing of its workload.
+func DefaultWorkload() Workload {
+	return Workload{Kind: defaultKind, Duration: defaultDuration, Streams: 1, Connections: 1}
+}
