@@ -205,6 +205,31 @@ func newRig(tb testing.TB) *rig {
 	return r
 }
 
+// quiet makes sure that all frames on the wire are the test's own: the nodes know
+// each other's Ethernet addresses for good and do not speak IPv6.
+func (r *rig) quiet() *rig {
+	r.tb.Helper()
+	for _, end := range []struct {
+		node, peer *space
+		name, far  string
+		addr       netip.Prefix // of the peer
+	}{{r.a, r.b, "a", "b", addrB4}, {r.b, r.a, "b", "a", addrA4}} {
+		end.node.do(func() error {
+			return os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0)
+		})
+		err := end.node.netlink.NeighSet(&netlink.Neigh{
+			LinkIndex:    end.node.link(end.name).Attrs().Index,
+			State:        netlink.NUD_PERMANENT,
+			IP:           end.addr.Addr().AsSlice(),
+			HardwareAddr: end.peer.link(end.far).Attrs().HardwareAddr,
+		})
+		if err != nil {
+			r.tb.Fatalf("set neighbour of %s: %v", end.name, err)
+		}
+	}
+	return r
+}
+
 // ports opens the two ends of the wire.
 func (r *rig) ports() [2]*Port {
 	r.tb.Helper()
