@@ -85,9 +85,17 @@ func pathOf(f subflow, paths []engine.Path) int {
 	return found
 }
 
-// staleTimeouts is after how many retransmission timeouts in a row a subflow counts
-// as dead: the kernel's own default for calling it stale (net.mptcp.stale_loss_cnt).
-const staleTimeouts = 4
+// silence is how long a subflow may time out on unacknowledged data before it counts
+// as dead: the same as quic-go-bond gives a path. The kernel's own verdict, stale, is
+// not visible from outside.
+const silence = time.Second
+
+// silent reports whether the subflow has data out and has heard nothing for too long.
+func silent(info *unix.TCPInfo) bool {
+	quiet := time.Duration(info.Last_ack_recv) * time.Millisecond
+	rtt := time.Duration(info.Rtt) * time.Microsecond
+	return info.Unacked > 0 && info.Retransmits > 0 && quiet > max(silence, 4*rtt)
+}
 
 // track returns what follows one connection. The kernel forgets a subflow with its
 // counters when it closes it: the last that was seen stands for it.
@@ -164,7 +172,7 @@ func (r *record) judge(flows []subflow, paths []engine.Path) {
 		r.last[i].Dead = r.had[i] && !up[i]
 	}
 	for _, f := range flows {
-		if i := pathOf(f, paths); i >= 0 && f.info.Retransmits >= staleTimeouts {
+		if i := pathOf(f, paths); i >= 0 && silent(&f.info) {
 			r.last[i].Dead = true
 		}
 	}
