@@ -38,7 +38,9 @@ func newRig(t *testing.T, mtu int) *rig {
 	for i := range r.nodes {
 		name := []string{"a", "b"}[i]
 		veth := &netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, PeerName: "link",
+			// An index that the peer has not: where the two are equal by chance, old
+			// kernels take up to a second to notice the carrier (link_watch.c).
+			LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu, Index: 100 + i}, PeerName: "link",
 			PeerNamespace: netlink.NsFd(r.nodes[i]), PeerHardwareAddr: mac(i),
 		}
 		r.must(wire.LinkAdd(veth))
