@@ -32,7 +32,8 @@ type Counters struct {
 	DepartedPackets uint64
 	DepartedBytes   uint64
 	Dropped         [numDropReasons]uint64 // packets, by DropReason
-	HeldPackets     int                    // waiting, in transmission or in flight
+	DroppedBytes    uint64
+	HeldPackets     int // waiting, in transmission or in flight
 	HeldBytes       ByteCount
 }
 

@@ -47,6 +47,10 @@ type Impairments struct {
 	MTU    int           `json:"mtu,omitempty"` // largest IP packet that passes, bytes; 0 means any
 }
 
+// maxDelay keeps delays far from where nanoseconds overflow; a longer one is a
+// slip of the unit.
+const maxDelay = time.Hour
+
 // IsZero reports whether i leaves every packet alone.
 func (i Impairments) IsZero() bool { return i == Impairments{} }
 
@@ -58,6 +62,9 @@ func (i Impairments) Validate() error {
 	}
 	if i.Delay < 0 {
 		errs = append(errs, fmt.Errorf("delay %v is negative", i.Delay))
+	}
+	if i.Delay > maxDelay {
+		errs = append(errs, fmt.Errorf("delay %v is longer than %v", i.Delay, maxDelay))
 	}
 	if i.Jitter < 0 {
 		errs = append(errs, fmt.Errorf("jitter %v is negative", i.Jitter))

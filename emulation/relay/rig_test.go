@@ -1,0 +1,333 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/safchain/ethtool"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const childArgument = "relay-child"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == childArgument {
+		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+		if err := Child(context.Background(), os.Stdin, os.Stdout, log); err != nil {
+			log.Error("relay", "error", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// rig is node A -veth- wire -veth- node B. The namespaces have no names: they
+// vanish with the process, however it ends.
+type rig struct {
+	tb         testing.TB
+	a, w, b    *space
+	mtu        int
+	child      *exec.Cmd
+	stderr     bytes.Buffer
+	exited     chan struct{}
+	exitErr    error
+	socketPath string
+	client     *Client
+}
+
+type space struct {
+	tb      testing.TB
+	ns      netns.NsHandle
+	netlink *netlink.Handle
+}
+
+// newSpace makes a namespace, empty but for its lo, which is up.
+func newSpace(tb testing.TB) *space {
+	tb.Helper()
+	s := &space{tb: tb}
+	apart(tb, func() error {
+		var err error
+		s.ns, err = netns.New()
+		return err
+	})
+	var err error
+	if s.netlink, err = netlink.NewHandleAt(s.ns); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		s.netlink.Close()
+		_ = s.ns.Close()
+	})
+	s.set("lo", true)
+	return s
+}
+
+// apart runs f on a thread that ends with it, so that f may move the thread to
+// another namespace.
+func apart(tb testing.TB, f func() error) {
+	tb.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- f()
+	}()
+	if err := <-done; err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// do runs f on a thread inside the namespace.
+func (s *space) do(f func() error) {
+	s.tb.Helper()
+	apart(s.tb, func() error {
+		if err := netns.Set(s.ns); err != nil {
+			return err
+		}
+		return f()
+	})
+}
+
+func (s *space) link(name string) netlink.Link {
+	s.tb.Helper()
+	l, err := s.netlink.LinkByName(name)
+	if err != nil {
+		s.tb.Fatalf("link %s: %v", name, err)
+	}
+	return l
+}
+
+func (s *space) set(name string, up bool) {
+	s.tb.Helper()
+	set := s.netlink.LinkSetDown
+	if up {
+		set = s.netlink.LinkSetUp
+	}
+	if err := set(s.link(name)); err != nil {
+		s.tb.Fatalf("set %s up=%v: %v", name, up, err)
+	}
+}
+
+// dropped returns what the interface could not hand to its peer.
+func (s *space) dropped(name string) uint64 {
+	s.tb.Helper()
+	return s.link(name).Attrs().Statistics.TxDropped
+}
+
+// offloadsOff makes each frame one packet with its checksum in place.
+func (s *space) offloadsOff(name string) {
+	s.tb.Helper()
+	s.do(func() error {
+		e, err := ethtool.NewEthtool()
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		return e.Change(name, map[string]bool{
+			"tx-checksum-ip-generic":       false,
+			"tx-tcp-segmentation":          false,
+			"tx-tcp6-segmentation":         false,
+			"tx-tcp-ecn-segmentation":      false,
+			"tx-tcp-mangleid-segmentation": false,
+			"tx-generic-segmentation":      false,
+			"tx-udp-segmentation":          false,
+			"rx-gro":                       false,
+		})
+	})
+}
+
+var (
+	addrA4 = netip.MustParsePrefix("10.1.0.1/24")
+	addrB4 = netip.MustParsePrefix("10.1.0.2/24")
+	addrA6 = netip.MustParsePrefix("fd00:1::1/64")
+	addrB6 = netip.MustParsePrefix("fd00:1::2/64")
+)
+
+// newRig builds the namespaces and the veths, without a relay.
+func newRig(tb testing.TB) *rig {
+	tb.Helper()
+	if os.Getuid() != 0 {
+		tb.Fatal("needs root, for network namespaces")
+	}
+	r := &rig{tb: tb, a: newSpace(tb), w: newSpace(tb), b: newSpace(tb), mtu: 1500}
+	for _, end := range []struct {
+		node  *space
+		name  string
+		addrs []netip.Prefix
+	}{{r.a, "a", []netip.Prefix{addrA4, addrA6}}, {r.b, "b", []netip.Prefix{addrB4, addrB6}}} {
+		veth := &netlink.Veth{
+			LinkAttrs:     netlink.LinkAttrs{Name: end.name, MTU: r.mtu, Namespace: netlink.NsFd(end.node.ns)},
+			PeerName:      "w" + end.name,
+			PeerNamespace: netlink.NsFd(r.w.ns),
+		}
+		if err := r.w.netlink.LinkAdd(veth); err != nil {
+			tb.Fatalf("add veth %s: %v", end.name, err)
+		}
+		end.node.offloadsOff(end.name)
+		r.w.do(func() error {
+			return os.WriteFile("/proc/sys/net/ipv6/conf/w"+end.name+"/disable_ipv6", []byte("1"), 0)
+		})
+		for _, p := range end.addrs {
+			addr := &netlink.Addr{
+				IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
+				Flags: unix.IFA_F_NODAD,
+			}
+			if err := end.node.netlink.AddrAdd(end.node.link(end.name), addr); err != nil {
+				tb.Fatalf("add address %s: %v", p, err)
+			}
+		}
+		end.node.set(end.name, true)
+		r.w.set("w"+end.name, true)
+	}
+	return r
+}
+
+// ports opens the two ends of the wire.
+func (r *rig) ports() [2]*Port {
+	r.tb.Helper()
+	var ports [2]*Port
+	r.w.do(func() error {
+		for i, name := range []string{"wa", "wb"} {
+			var err error
+			if ports[i], err = OpenPort(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, p := range ports {
+		r.tb.Cleanup(func() { _ = p.Close() })
+	}
+	return ports
+}
+
+// start runs a relay process on the wire, up being from a to b.
+func (r *rig) start(wire Wire) {
+	r.tb.Helper()
+	ports := r.ports()
+	r.socketPath = filepath.Join(r.tb.TempDir(), "control")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socketPath, Net: "unix"})
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	control, err := l.File()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	r.tb.Cleanup(func() {
+		_ = control.Close()
+		_ = l.Close()
+	})
+	wire.Link, wire.Ports = "test", [2]int{1, 2}
+	r.startChild(Spec{Lab: "rig", Seed: 7, Wires: []Wire{wire}}, control, ports[0].File(), ports[1].File())
+	_ = l.Close()
+	client, err := Dial(r.socketPath)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	r.client = client
+	r.tb.Cleanup(func() { _ = client.Close() })
+}
+
+func (r *rig) startChild(spec Spec, files ...*os.File) {
+	r.tb.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	data, err := json.Marshal(spec)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	r.child = exec.Command(exe, childArgument)
+	r.child.Stdin = bytes.NewReader(data)
+	r.child.Stderr = &r.stderr
+	r.child.ExtraFiles = files
+	out, err := r.child.StdoutPipe()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	if err := r.child.Start(); err != nil {
+		r.tb.Fatal(err)
+	}
+	r.exited = make(chan struct{})
+	readyErr := WaitReady(out)
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		r.exitErr = r.child.Wait()
+		close(r.exited)
+	}()
+	r.tb.Cleanup(func() {
+		_ = r.child.Process.Signal(unix.SIGTERM)
+		<-r.exited
+		if r.tb.Failed() {
+			r.tb.Logf("relay said:\n%s", r.stderr.String())
+		}
+	})
+	if readyErr != nil {
+		r.tb.Fatal(readyErr)
+	}
+}
+
+// counters asks the relay for its wire.
+func (r *rig) counters() WireStatus {
+	r.tb.Helper()
+	s, err := r.client.Counters(context.Background())
+	if err != nil {
+		r.tb.Fatalf("%v\n%s", err, r.stderr.String())
+	}
+	if len(s.Wires) != 1 {
+		r.tb.Fatalf("the relay has %d wires, want 1", len(s.Wires))
+	}
+	return s.Wires[0]
+}
+
+// udp opens a connected UDP socket in each node, the way a to b.
+func (r *rig) udp(a, b netip.Addr) (from, to *net.UDPConn) {
+	r.tb.Helper()
+	r.b.do(func() (err error) {
+		to, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(b, 0)))
+		return err
+	})
+	r.a.do(func() (err error) {
+		from, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)), to.LocalAddr().(*net.UDPAddr))
+		return err
+	})
+	r.tb.Cleanup(func() {
+		_ = from.Close()
+		_ = to.Close()
+	})
+	for _, c := range []*net.UDPConn{from, to} {
+		onSocket(r.tb, c, func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
+		})
+	}
+	return from, to
+}
+
+func onSocket(tb testing.TB, c syscall.Conn, f func(fd int) error) {
+	tb.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var inner error
+	if err := errors.Join(raw.Control(func(fd uintptr) { inner = f(int(fd)) }), inner); err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -1,0 +1,114 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Serve runs the spec's wires over the files, which are indexed by the spec, and
+// answers on its control socket. It calls ready once everything runs, and
+// returns when ctx ends or no wire is left, after closing the files. The error
+// is nil in both cases.
+//
+// It raises GOMAXPROCS: a forwarding thread must never wait for another to get
+// back from the kernel into Go. So the process should do nothing else.
+func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error, log *slog.Logger) (err error) {
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, ignoreClosed(f.Close()))
+		}
+	}()
+	if err := spec.validate(len(files)); err != nil {
+		return fmt.Errorf("relay of lab %s: %w", spec.Lab, err)
+	}
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*len(spec.Wires)+2))
+
+	r := &relay{lab: spec.Lab}
+	defer func() { err = errors.Join(err, r.close()) }()
+	clock := clock{base: time.Now()}
+	for _, w := range spec.Wires {
+		wire, err := newWire(w, spec.Seed, files, clock)
+		if err != nil {
+			return err
+		}
+		r.wires = append(r.wires, wire)
+	}
+	listener, err := net.FileListener(files[spec.Control])
+	if err != nil {
+		return fmt.Errorf("listen on control socket: %w", err)
+	}
+	return r.run(ctx, newControl(listener, r.status), ready, log)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// relay is a running Spec.
+type relay struct {
+	lab   string
+	wires []*wire
+}
+
+func (r *relay) close() error {
+	var errs []error
+	for _, w := range r.wires {
+		errs = append(errs, w.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *relay) run(ctx context.Context, control *control, ready func() error, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(control.serve)
+	defer control.close()
+	serving.Go(func() {
+		<-ctx.Done()
+		for _, w := range r.wires {
+			w.end()
+		}
+	})
+	defer cancel()
+
+	errs := make([]error, len(r.wires))
+	var running sync.WaitGroup
+	for i, w := range r.wires {
+		running.Go(func() {
+			errs[i] = w.run()
+			if ctx.Err() == nil {
+				log.Warn("wire ended: its interface is gone", "lab", r.lab, "link", w.link, "error", errs[i])
+			}
+		})
+	}
+	if err := ready(); err != nil {
+		cancel()
+		running.Wait()
+		return fmt.Errorf("say ready: %w", err)
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *relay) status() (Status, error) {
+	s := Status{Lab: r.lab, PID: os.Getpid(), Wires: make([]WireStatus, len(r.wires))}
+	var errs []error
+	for i, w := range r.wires {
+		var err error
+		if s.Wires[i], err = w.status(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return s, errors.Join(errs...)
+}

@@ -1,0 +1,99 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/tquiclab/tquiclab/emulation"
+)
+
+// wire is a running Wire.
+type wire struct {
+	link       string
+	ports      [2]*Port
+	directions [2]*forwarder // up, down
+
+	mu    sync.Mutex // for what follows; never taken by a forwarder
+	drops [2]uint64  // frames that found the ring full, by port
+}
+
+func newWire(spec Wire, seed uint64, files []*os.File, clock clock) (*wire, error) {
+	w := &wire{link: spec.Link}
+	for i, index := range spec.Ports {
+		port, err := PortFromFile(files[index])
+		if err != nil {
+			return nil, fmt.Errorf("link %s: %w", spec.Link, err)
+		}
+		w.ports[i] = port
+	}
+	for i, imp := range []emulation.Impairments{spec.Up, spec.Down} {
+		model, err := emulation.NewDirection(imp, emulation.NewSeed(seed, spec.Link, directionNames[i]))
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
+		}
+		ring, err := w.ports[i].start()
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
+		}
+		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, model, clock)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), ring.close(), w.close())
+		}
+		w.directions[i] = f
+	}
+	return w, nil
+}
+
+var directionNames = [2]string{"up", "down"}
+
+// run forwards both ways until end, or until one of the interfaces is gone.
+func (w *wire) run() error {
+	var errs [2]error
+	var threads sync.WaitGroup
+	for i, f := range w.directions {
+		threads.Go(func() {
+			if err := f.run(); err != nil {
+				errs[i] = fmt.Errorf("link %s %s: %w", w.link, directionNames[i], err)
+			}
+			w.end() // one direction alone is no wire
+		})
+	}
+	threads.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (w *wire) end() {
+	for _, f := range w.directions {
+		f.end()
+	}
+}
+
+// close frees what newWire made, once run has returned. The ports' files stay
+// their owner's.
+func (w *wire) close() error {
+	var errs []error
+	for _, f := range w.directions {
+		if f != nil {
+			errs = append(errs, f.close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *wire) status() (WireStatus, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := WireStatus{Link: w.link}
+	var errs []error
+	for i, f := range w.directions {
+		n, err := w.ports[i].takeDrops()
+		if err != nil {
+			errs = append(errs, err)
+		}
+		w.drops[i] += n
+		*[]*DirectionStatus{&s.Up, &s.Down}[i] = newDirectionStatus(f.read(), w.drops[i])
+	}
+	return s, errors.Join(errs...)
+}

@@ -1,0 +1,35 @@
+// Package workload is the traffic of a trial: bulk transfers over an engine's
+// sessions, with every byte checked by the receiver.
+//
+// It knows the engine contract and nothing of the transports behind it. The
+// dialler's side calls Bulk.Request, the listener's side Serve; either may be the
+// sender. What each stream carries follows from the seed, the stream's number and
+// the offset, so the two sides share nothing but the request.
+//
+// On each stream:
+//
+//	request   dialler to listener, 56 bytes
+//	data      sender to receiver, in segments, the last one empty
+//	verdict   receiver to sender, 24 bytes, after the last byte was read and checked
+//	end       the sender's half-close
+//
+// So a sender that returns without an error knows what the receiver got. The
+// listener always has the last word (its verdict, or its end), so the dialler may
+// close its sessions as soon as Request has returned.
+//
+// Files: bulk.go has the two calls and the set of streams, transfer.go the life of
+// one stream, request.go the request and the verdict on the wire, segment.go how
+// data is delimited, pattern.go what the bytes are, report.go what comes out,
+// clock.go when it happened.
+//
+// # Invariants
+//
+// A byte is counted once it was read and handed to the check; the order is the
+// stream's. The end of the context ends everything, and the report so far is still
+// returned.
+//
+// # Limits
+//
+// The request and the verdict are not authenticated beyond what the engine does.
+// A corrupt byte is reported, not repaired; what follows it is counted unchecked.
+package workload

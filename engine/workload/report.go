@@ -1,0 +1,106 @@
+package workload
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Progress counts while a transfer runs. The zero value is ready; any goroutine
+// may read it at any time.
+type Progress struct {
+	bytes atomic.Int64
+}
+
+// Bytes returns the payload bytes moved so far on this side: written to the
+// streams by the sender, read from them by the receiver.
+func (p *Progress) Bytes() int64 { return p.bytes.Load() }
+
+// Report is what one side knows when a transfer is over. Times are CLOCK_MONOTONIC
+// in nanoseconds, comparable between the processes of one machine; zero means never.
+type Report struct {
+	Role    Role           `json:"role"`
+	Bytes   int64          `json:"bytes"` // payload, over all streams
+	Streams []StreamReport `json:"streams"`
+	// Intact says that every byte of every stream arrived as it was sent. The
+	// receiver saw it; the sender was told.
+	Intact bool `json:"intact"`
+	// Reason says why not, for the first stream that was not intact.
+	Reason string `json:"reason,omitempty"`
+
+	StartNS int64 `json:"start_ns"` // sender: before the first write; receiver: ready to read
+	FirstNS int64 `json:"first_ns"` // first bytes written or read
+	LastNS  int64 `json:"last_ns"`  // last bytes written or read
+	// MaxGap is the longest time without a byte on any stream, from Start on. The
+	// receiver measures it.
+	MaxGap time.Duration `json:"max_gap_ns"`
+	// Error is the text of the error that ended the transfer early.
+	Error string `json:"error,omitempty"`
+}
+
+// StreamReport is one stream's part.
+type StreamReport struct {
+	Session int   `json:"session"`
+	Stream  int   `json:"stream"`
+	Bytes   int64 `json:"bytes"`
+	// Delivered is what the receiver says that it read, known to the sender.
+	Delivered int64  `json:"delivered"`
+	Intact    bool   `json:"intact"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// meter takes the times of one transfer over all its streams.
+type meter struct {
+	clock    clock
+	progress *Progress
+	start    atomic.Int64
+	first    atomic.Int64
+	last     atomic.Int64
+	gap      atomic.Int64
+}
+
+// begin marks the start, unless another stream did.
+func (m *meter) begin() {
+	now := m.clock.now()
+	if m.start.CompareAndSwap(0, now) {
+		m.last.Store(now)
+	}
+}
+
+// moved counts n bytes that were read or written just now.
+func (m *meter) moved(n int) {
+	now := m.clock.now()
+	m.progress.bytes.Add(int64(n))
+	m.first.CompareAndSwap(0, now)
+	gap := now - m.last.Swap(now)
+	for {
+		old := m.gap.Load()
+		if gap <= old || m.gap.CompareAndSwap(old, gap) {
+			return
+		}
+	}
+}
+
+// report sums up. The streams' reports are in session and stream order.
+func (m *meter) report(role Role, streams []StreamReport, err error) Report {
+	r := Report{Role: role, Streams: streams, Intact: len(streams) > 0, StartNS: m.start.Load(), FirstNS: m.first.Load()}
+	for _, s := range streams {
+		r.Bytes += s.Bytes
+		if !s.Intact && r.Intact {
+			r.Intact, r.Reason = false, s.Reason
+		}
+	}
+	if r.FirstNS != 0 {
+		r.LastNS = m.last.Load()
+	}
+	if role == Receive {
+		r.MaxGap = time.Duration(m.gap.Load())
+	}
+	if err != nil {
+		r.Intact = false
+		r.Error = err.Error()
+		if r.Reason == "" {
+			r.Reason = r.Error
+		}
+	}
+	return r
+}

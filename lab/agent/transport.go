@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/tquiclab/tquiclab/engine"
+)
+
+// maxSessions bounds what one child opens or accepts.
+const maxSessions = 1024
+
+// listen opens a listener with a certificate of its own.
+func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
+	if c.listener != nil {
+		return Listening{}, errors.New("listen: this agent listens already")
+	}
+	e, err := c.engine(p.Engine)
+	if err != nil {
+		return Listening{}, err
+	}
+	cert, err := newCertificate()
+	if err != nil {
+		return Listening{}, err
+	}
+	l, err := e.Listen(ctx, engine.Config{
+		Paths:      p.Paths,
+		Congestion: p.Congestion,
+		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
+	})
+	if err != nil {
+		return Listening{}, fmt.Errorf("%s: listen: %w", p.Engine, err)
+	}
+	c.listener = l
+	return Listening{Paths: l.Paths(), Certificate: cert.Certificate[0]}, nil
+}
+
+// accept waits until the listener has given p.Sessions sessions.
+func (c *child) accept(ctx context.Context, p accept) error {
+	if c.listener == nil {
+		return errors.New("accept: this agent does not listen")
+	}
+	if p.Sessions < 1 || p.Sessions > maxSessions {
+		return fmt.Errorf("accept: %d sessions is not from 1 to %d", p.Sessions, maxSessions)
+	}
+	for i := range p.Sessions {
+		s, err := c.listener.Accept(ctx)
+		if err != nil {
+			return fmt.Errorf("accept session %d of %d: %w", i+1, p.Sessions, err)
+		}
+		c.sessions = append(c.sessions, s)
+	}
+	return nil
+}
+
+// dial opens p.Sessions sessions, one after the other.
+func (c *child) dial(ctx context.Context, p Dial) error {
+	if p.Sessions < 1 || p.Sessions > maxSessions {
+		return fmt.Errorf("dial: %d sessions is not from 1 to %d", p.Sessions, maxSessions)
+	}
+	e, err := c.engine(p.Engine)
+	if err != nil {
+		return err
+	}
+	trust, err := trusting(p.Certificate)
+	if err != nil {
+		return err
+	}
+	for i := range p.Sessions {
+		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, TLS: trust})
+		if err != nil {
+			return fmt.Errorf("%s: dial session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
+		}
+		c.sessions = append(c.sessions, s)
+	}
+	return nil
+}
+
+// engine looks an engine up and asks it whether this machine can run it.
+func (c *child) engine(name string) (engine.Engine, error) {
+	e, err := c.engines.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if probe := e.Capabilities().Probe; probe != nil {
+		if err := probe(); err != nil {
+			return nil, fmt.Errorf("%s cannot run here: %w", name, err)
+		}
+	}
+	return e, nil
+}
+
+// close ends every session and the listener. Errors tell nobody anything: the
+// process is about to end.
+func (c *child) close() {
+	for _, s := range c.sessions {
+		s.Close()
+	}
+	if c.listener != nil {
+		c.listener.Close()
+	}
+}

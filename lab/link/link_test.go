@@ -1,0 +1,202 @@
+package link
+
+import (
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/tquiclab/tquiclab/lab/netns"
+)
+
+func newNS(t *testing.T) *netns.NS {
+	t.Helper()
+	name := "tqltest-" + rand.Text()[:8]
+	ns, err := netns.Create(name, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(ns.Close(), netns.Remove(name)); err != nil {
+			t.Error(err)
+		}
+	})
+	return ns
+}
+
+func mac(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0x74, 0x71, 0, 0, last} }
+
+func pair(a, b *netns.NS) (End, End) {
+	return End{NS: a, Name: "lte", MTU: 1400, MAC: mac(1), Alias: "tquiclab:test", Addresses: []netip.Prefix{
+			netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd74:7171::1/64"),
+		}},
+		End{NS: b, Name: "lte", MTU: 1400, MAC: mac(2), Alias: "tquiclab:test", Addresses: []netip.Prefix{
+			netip.MustParsePrefix("10.77.0.2/24"), netip.MustParsePrefix("fd74:7171::2/64"),
+		}}
+}
+
+// output runs ip-netns(8) inside the namespace: the reading by other eyes.
+func output(t *testing.T, ns *netns.NS, command ...string) string {
+	t.Helper()
+	out, err := exec.Command("ip", append([]string{"netns", "exec", ns.Name()}, command...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v: %s", command, err, out)
+	}
+	return string(out)
+}
+
+func TestCreateVeth(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	for _, ns := range []*netns.NS{a, b} {
+		if err := SetSysctls(ns, NodeSysctls()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		ns   *netns.NS
+		want []string
+	}{
+		{a, []string{"lte@", "mtu 1400", "10.77.0.1/24", "fd74:7171::1/64", "02:74:71:00:00:01", "alias tquiclab:test"}},
+		{b, []string{"lte@", "mtu 1400", "10.77.0.2/24", "fd74:7171::2/64", "02:74:71:00:00:02", "alias tquiclab:test"}},
+	} {
+		got := output(t, tt.ns, "ip", "-details", "addr", "show", "dev", "lte")
+		for _, want := range tt.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s lacks %q:\n%s", tt.ns.Name(), want, got)
+			}
+		}
+		if strings.Contains(got, "tentative") {
+			t.Errorf("an address still waits for duplicate detection:\n%s", got)
+		}
+	}
+	// The addresses work at once, both families.
+	for network, address := range map[string]string{"udp4": "10.77.0.1:0", "udp6": "[fd74:7171::1]:0"} {
+		if err := a.Do(func() error {
+			c, err := net.ListenPacket(network, address)
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		}); err != nil {
+			t.Errorf("listen on %s: %v", address, err)
+		}
+	}
+}
+
+func TestCreateVethLeavesNothingOnError(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	endB.Addresses = append(endB.Addresses, endB.Addresses[0]) // the second add is refused
+	err := CreateVeth(endA, endB)
+	if err == nil || !strings.Contains(err.Error(), "10.77.0.2/24") {
+		t.Fatalf("CreateVeth = %v, want an error that names the address", err)
+	}
+	for _, ns := range []*netns.NS{a, b} {
+		if got := output(t, ns, "ip", "-o", "link"); strings.Contains(got, "lte") {
+			t.Errorf("%s still has: %s", ns.Name(), got)
+		}
+	}
+}
+
+func TestNeighboursArePermanent(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	var peers []Neighbour
+	for _, p := range endB.Addresses {
+		peers = append(peers, Neighbour{Address: p.Addr(), MAC: endB.MAC})
+	}
+	if err := AddNeighbours(a, "lte", peers); err != nil {
+		t.Fatal(err)
+	}
+	got := output(t, a, "ip", "neigh")
+	for _, want := range []string{"10.77.0.2 dev lte lladdr 02:74:71:00:00:02 PERMANENT", "fd74:7171::2 dev lte lladdr 02:74:71:00:00:02 PERMANENT"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("neighbours lack %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestDisableOffloads(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	before, err := Offloads(a, "lte")
+	if err != nil || !before["tx-tcp-segmentation"] || !before["tx-udp-segmentation"] {
+		t.Fatalf("offloads of a new veth = %v, %v, want segmentation on", before, err)
+	}
+	if err := DisableOffloads(a, "lte"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := Offloads(a, "lte")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, on := range after {
+		if on {
+			t.Errorf("%s is still on", name)
+		}
+	}
+}
+
+func TestSysctls(t *testing.T) {
+	ns := newNS(t)
+	if err := SetSysctls(ns, NodeSysctls()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadSysctls(ns, []string{"net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_wmem", "net.ipv4.no_such_setting"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["net.ipv4.tcp_no_metrics_save"] != "1" || got["net.ipv4.tcp_wmem"] != "4096 65536 33554432" || len(got) != 2 {
+		t.Errorf("ReadSysctls = %v", got)
+	}
+	if err := SetSysctls(ns, []Sysctl{{Name: "net.ipv4.no_such_setting", Value: "1"}}); err == nil {
+		t.Error("a setting that does not exist was set")
+	}
+	for _, refused := range []Sysctl{
+		{Name: "net.ipv4.tcp_no_metrics_save", Value: "300"},        // out of range: EINVAL
+		{Name: "net.ipv4.conf.default.rp_filter", Value: "1 and 2"}, // cut short by the kernel
+	} {
+		if err := SetSysctls(ns, []Sysctl{refused}); err == nil {
+			t.Errorf("%s=%s was accepted", refused.Name, refused.Value)
+		}
+	}
+}
+
+func TestSetMPTCP(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second call replaces the first one's endpoints
+		if err := SetMPTCP(b, []netip.Addr{endB.Addresses[0].Addr()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := output(t, b, "ip", "mptcp", "endpoint"); strings.Count(got, "10.77.0.2") != 1 || !strings.Contains(got, "signal") {
+		t.Errorf("endpoints: %s", got)
+	}
+	if got := output(t, b, "ip", "mptcp", "limits"); !strings.Contains(got, "add_addr_accepted 8 subflows 8") {
+		t.Errorf("limits: %s", got)
+	}
+	if err := SetSysctls(a, []Sysctl{{Name: "net.mptcp.enabled", Value: "0"}}); err != nil {
+		t.Fatal(err)
+	}
+	err := SetMPTCP(a, nil)
+	if !errors.Is(err, ErrNoMPTCP) || !strings.Contains(err.Error(), "sysctl -w net.mptcp.enabled=1") {
+		t.Errorf("SetMPTCP with MPTCP off = %v, want ErrNoMPTCP and the sysctl", err)
+	}
+}

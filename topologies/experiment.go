@@ -1,0 +1,106 @@
+package topologies
+
+import "fmt"
+
+// experiment returns nil where the file has none.
+func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], links []Link, engines []string) *Experiment {
+	if f.state != good {
+		return nil
+	}
+	e := &f.value
+	fromOK, toOK := d.wantNode(e.from, nodes), d.wantNode(e.to, nodes)
+	out := &Experiment{
+		From:     e.from.value,
+		To:       e.to.value,
+		Workload: d.workload(&e.workload),
+		Rounds:   int(e.rounds.or(defaultRounds)),
+	}
+	var joining []string
+	if fromOK && toOK {
+		joining = d.joining(e, links)
+	}
+	out.Engines = d.engines(e, links, joining, engines)
+	return out
+}
+
+// joining returns the names of the links between the experiment's two nodes.
+func (d *decoder) joining(e *fileExperiment, links []Link) []string {
+	from, to := e.from.value, e.to.value
+	if from == to {
+		d.problem(e.to.place, Problem{Text: fmt.Sprintf("node %s sends to itself", quote(to)), Expected: "a node other than from"})
+		return nil
+	}
+	if links == nil {
+		return nil
+	}
+	var names []string
+	for _, l := range links {
+		if l.joins(from, to) {
+			names = append(names, l.Name)
+		}
+	}
+	if names == nil {
+		d.problem(e.to.place, Problem{Text: fmt.Sprintf("no link joins %s and %s", quote(from), quote(to)), Expected: "two nodes with a link between them"})
+	}
+	return names
+}
+
+// engines checks the list of engines. joining is nil where it is not known which
+// links an arm may be pinned to.
+func (d *decoder) engines(e *fileExperiment, links []Link, joining, known []string) []string {
+	if e.engines.state != good {
+		return nil
+	}
+	switch n := len(e.engines.value); {
+	case n == 0:
+		d.problem(e.engines.place, Problem{Text: "no engines", Expected: "at least one" + such(known)})
+	case n > maxEngines:
+		d.problem(e.engines.value[maxEngines].place, Problem{Text: count(n, "engine"), Expected: fmt.Sprintf("at most %d", maxEngines)})
+		return nil
+	}
+	var out []string
+	lines := map[string]int{}
+	for _, f := range e.engines.value {
+		if f.state != good {
+			continue
+		}
+		for _, p := range checkEngine(f.value, links, joining, known) {
+			d.problem(f.place, p)
+		}
+		if line := lines[f.value.arm()]; line != 0 {
+			d.problem(f.place, Problem{Text: "engine " + quote(f.value.String()) + " again", Expected: fmt.Sprintf("each arm once; line %d has it already", line)})
+		}
+		lines[f.value.arm()] = f.line
+		out = append(out, f.value.String())
+	}
+	return out
+}
+
+func (d *decoder) workload(f *field[fileWorkload]) Workload {
+	w := &f.value
+	out := Workload{
+		Kind:        w.kind.or(defaultKind),
+		Duration:    w.duration.or(0),
+		Bytes:       int64(w.bytes.or(0)),
+		Streams:     int(w.streams.or(1)),
+		Connections: int(w.connections.or(1)),
+	}
+	switch {
+	case w.duration.state != absent && w.bytes.state != absent:
+		d.problem(w.bytes.place, Problem{Text: "both duration and bytes", Expected: "one of them: a trial ends after a time or after an amount"})
+	case w.duration.state == good && out.Duration == 0:
+		d.problem(w.duration.place, Problem{Text: "a duration of 0", Expected: "a time above 0, such as 10s"})
+	case w.bytes.state == good && out.Bytes == 0:
+		d.problem(w.bytes.place, Problem{Text: "0 bytes", Expected: "a size above 0, such as 100MB"})
+	case w.duration.state == absent && w.bytes.state == absent:
+		out.Duration = defaultDuration
+	}
+	return out
+}
+
+func such(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return " of " + some(words)
+}

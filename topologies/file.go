@@ -1,0 +1,266 @@
+package topologies
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+)
+
+// Bounds of the format. The counts are sane upper bounds, not targets.
+const (
+	maxNodes       = 256
+	maxLinks       = 256 // as many as the default addresses 10.77.i.0/24 have room for
+	maxEngines     = 64
+	maxStreams     = 1024
+	maxConnections = 256
+	maxRounds      = 10_000
+	// minMTU: IPv6 asks for 1280 bytes of every link (RFC 8200 section 5), and
+	// every link here carries IPv6.
+	minMTU = 1280
+	// maxMTU is the largest IP packet without jumbograms, and veth's limit.
+	maxMTU = 65_535
+)
+
+// Defaults of the format.
+const (
+	defaultSeed     = 1
+	defaultMTU      = 1500
+	defaultKind     = "bulk"
+	defaultDuration = 10 * time.Second
+	defaultRounds   = 3
+)
+
+// file is what a topology file says, before defaults.
+type file struct {
+	name       field[string]
+	seed       field[uint64]
+	nodes      field[[]field[string]]
+	links      field[[]field[fileLink]]
+	experiment field[fileExperiment]
+}
+
+type fileLink struct {
+	name      field[string]
+	endpoints field[[]field[string]]
+	profile   field[string]
+	mtu       field[uint64]
+	up, down  field[direction]
+	addresses field[[]fileEnd]
+}
+
+// direction is what a file, or a profile, says about one direction.
+type direction struct {
+	rate   field[emulation.Rate]
+	delay  field[time.Duration]
+	jitter field[time.Duration]
+	loss   field[float64]
+	queue  field[emulation.Queue]
+	mtu    field[uint64]
+}
+
+// fileEnd is one endpoint's entry under addresses.
+type fileEnd struct {
+	node     place
+	name     string
+	prefixes field[[]field[netip.Prefix]]
+}
+
+type fileExperiment struct {
+	from, to field[string]
+	workload field[fileWorkload]
+	engines  field[[]field[EngineRef]]
+	rounds   field[uint64]
+}
+
+type fileWorkload struct {
+	kind                 field[string]
+	duration             field[time.Duration]
+	bytes                field[emulation.ByteCount]
+	streams, connections field[uint64]
+}
+
+// fileKeys lists the keys of a file. Profiles are handed in because the profiles
+// themselves are read with the keys of a direction.
+func fileKeys(profiles []string) []key[file] {
+	return []key[file]{
+		{
+			name: "name", required: true, doc: "name of the lab, part of its namespaces' names",
+			schema: textSchema(namePattern(maxLabName)),
+			decode: at(func(f *file) *field[string] { return &f.name }, nameOf("lab", maxLabName, "it becomes part of the namespaces' names", nil)),
+		},
+		{
+			name: "seed", doc: "start of all randomness, 1 unless set",
+			schema: integerSchema(0, maxSeed).with("default", defaultSeed),
+			decode: at(func(f *file) *field[uint64] { return &f.seed }, integer("a seed", 0, maxSeed)),
+		},
+		{
+			name: "nodes", required: true, doc: "the hosts of the lab, each a network namespace, as in {client: {}, server: {}}",
+			schema: nodesSchema(),
+			decode: at(func(f *file) *field[[]field[string]] { return &f.nodes }, nodes),
+		},
+		{
+			name: "links", required: true, doc: "the connections between nodes, a list",
+			schema: listSchema(objectSchema(linkKeys(profiles)), 1, maxLinks),
+			decode: at(func(f *file) *field[[]field[fileLink]] { return &f.links }, list(mapping(linkKeys(profiles), misplacedInLink()))),
+		},
+		{
+			name: "experiment", doc: "what `run` does with the lab",
+			schema: objectSchema(experimentKeys()),
+			decode: at(func(f *file) *field[fileExperiment] { return &f.experiment }, mapping(experimentKeys(), misplacedInExperiment())),
+		},
+	}
+}
+
+func linkKeys(profiles []string) []key[fileLink] {
+	return []key[fileLink]{
+		{
+			name: "name", required: true, doc: "name of the link, and of its interface in both nodes",
+			schema: textSchema(namePattern(maxNodeName)).with("not", wordSchema(reservedLinks())),
+			decode: at(func(l *fileLink) *field[string] { return &l.name }, nameOf("link", maxNodeName, "it becomes the name of an interface", reservedLinks())),
+		},
+		{
+			name: "endpoints", required: true, doc: "the two nodes that it joins, as in [client, server]; up is from the first to the second",
+			schema: listSchema(textSchema(namePattern(maxNodeName)), 2, 2).with("uniqueItems", true),
+			decode: at(func(l *fileLink) *field[[]field[string]] { return &l.endpoints }, list(word)),
+		},
+		{
+			name: "profile", doc: "the impairments to start from, in both directions",
+			schema: wordSchema(profiles),
+			decode: at(func(l *fileLink) *field[string] { return &l.profile }, oneOf("profile", profiles)),
+		},
+		{
+			name: "mtu", doc: "MTU of the interfaces in bytes, 1500 unless set",
+			schema: integerSchema(minMTU, maxMTU).with("default", defaultMTU),
+			decode: at(func(l *fileLink) *field[uint64] { return &l.mtu }, mtu),
+		},
+		{
+			name: "up", doc: "impairments from the first endpoint to the second; each key overrides the profile's",
+			schema: objectSchema(directionKeys()),
+			decode: at(func(l *fileLink) *field[direction] { return &l.up }, mapping(directionKeys(), nil)),
+		},
+		{
+			name: "down", doc: "impairments from the second endpoint to the first; each key overrides the profile's",
+			schema: objectSchema(directionKeys()),
+			decode: at(func(l *fileLink) *field[direction] { return &l.down }, mapping(directionKeys(), nil)),
+		},
+		{
+			name: "addresses", doc: "addresses per endpoint, at most one IPv4 and one IPv6 prefix each; a family that is not set follows from the link's place in the file",
+			schema: addressesSchema(),
+			decode: at(func(l *fileLink) *field[[]fileEnd] { return &l.addresses }, ends),
+		},
+	}
+}
+
+func directionKeys() []key[direction] {
+	return []key[direction]{
+		{
+			name: "rate", doc: "capacity in bit/s of Ethernet frames, such as 30mbit, or unlimited",
+			schema: orUnlimited(textSchema(rateMeasure().pattern())),
+			decode: at(func(w *direction) *field[emulation.Rate] { return &w.rate }, quantity(ParseRate)),
+		},
+		{
+			name: "delay", doc: "one-way delay, such as 30ms",
+			schema: textSchema(timeMeasure().pattern()),
+			decode: at(func(w *direction) *field[time.Duration] { return &w.delay }, quantity(ParseTime)),
+		},
+		{
+			name: "jitter", doc: "the delay varies evenly by up to this, never reordering, such as 5ms; at most the delay",
+			schema: textSchema(timeMeasure().pattern()),
+			decode: at(func(w *direction) *field[time.Duration] { return &w.jitter }, quantity(ParseTime)),
+		},
+		{
+			name: "loss", doc: "random loss, independent for each packet, such as 0.1%",
+			schema: textSchema(percentMeasure().pattern()),
+			decode: at(func(w *direction) *field[float64] { return &w.loss }, quantity(ParsePercent)),
+		},
+		{
+			name: "queue", doc: "limit of the drop-tail buffer in front of the rate, such as 100ms, 64KB or 50packets, or unlimited",
+			schema: orUnlimited(textSchema(queueMeasure().pattern())),
+			decode: at(func(w *direction) *field[emulation.Queue] { return &w.queue }, quantity(ParseQueue)),
+		},
+		{
+			name: "mtu", doc: "largest IP packet in bytes that the wire passes; larger ones vanish",
+			schema: integerSchema(minMTU, maxMTU),
+			decode: at(func(w *direction) *field[uint64] { return &w.mtu }, mtu),
+		},
+	}
+}
+
+func experimentKeys() []key[fileExperiment] {
+	return []key[fileExperiment]{
+		{
+			name: "from", required: true, doc: "the node that sends",
+			schema: textSchema(namePattern(maxNodeName)),
+			decode: at(func(e *fileExperiment) *field[string] { return &e.from }, word),
+		},
+		{
+			name: "to", required: true, doc: "the node that receives",
+			schema: textSchema(namePattern(maxNodeName)),
+			decode: at(func(e *fileExperiment) *field[string] { return &e.to }, word),
+		},
+		{
+			name: "workload", doc: "the traffic of a trial; bulk for 10s unless set",
+			schema: objectSchema(workloadKeys()).with("not", schema{"required": []string{"duration", "bytes"}}),
+			decode: at(func(e *fileExperiment) *field[fileWorkload] { return &e.workload }, mapping(workloadKeys(), nil)),
+		},
+		{
+			name: "engines", required: true, doc: "the transports to compare, such as [tcp, mptcp]; tcp@lte pins one to a link",
+			schema: listSchema(textSchema(engineRefPattern), 1, maxEngines).with("uniqueItems", true),
+			decode: at(func(e *fileExperiment) *field[[]field[EngineRef]] { return &e.engines }, list(quantity(ParseEngine))),
+		},
+		{
+			name: "rounds", doc: "how often every engine runs, 3 unless set",
+			schema: integerSchema(1, maxRounds).with("default", defaultRounds),
+			decode: at(func(e *fileExperiment) *field[uint64] { return &e.rounds }, integer("a number of rounds", 1, maxRounds)),
+		},
+	}
+}
+
+func workloadKeys() []key[fileWorkload] {
+	return []key[fileWorkload]{
+		{
+			name: "kind", doc: "bulk sends as fast as it can",
+			schema: wordSchema([]string{"bulk"}).with("default", defaultKind),
+			decode: at(func(w *fileWorkload) *field[string] { return &w.kind }, oneOf("workload", []string{"bulk"})),
+		},
+		{
+			name: "duration", doc: "how long to send, 10s unless this or bytes is set",
+			schema: textSchema(timeMeasure().pattern()),
+			decode: at(func(w *fileWorkload) *field[time.Duration] { return &w.duration }, quantity(ParseTime)),
+		},
+		{
+			name: "bytes", doc: "how much to send over all streams and connections, such as 100MB, in place of a duration",
+			schema: textSchema(sizeMeasure().pattern()),
+			decode: at(func(w *fileWorkload) *field[emulation.ByteCount] { return &w.bytes }, quantity(ParseSize)),
+		},
+		{
+			name: "streams", doc: "streams per connection, 1 unless set",
+			schema: integerSchema(1, maxStreams).with("default", 1),
+			decode: at(func(w *fileWorkload) *field[uint64] { return &w.streams }, integer("a number of streams", 1, maxStreams)),
+		},
+		{
+			name: "connections", doc: "connections at the same time, 1 unless set",
+			schema: integerSchema(1, maxConnections).with("default", 1),
+			decode: at(func(w *fileWorkload) *field[uint64] { return &w.connections }, integer("a number of connections", 1, maxConnections)),
+		},
+	}
+}
+
+// misplacedInLink says where keys belong that are easily written a level too high.
+func misplacedInLink() map[string]string {
+	where := map[string]string{}
+	for _, name := range keyNames(directionKeys()) {
+		where[name] = "under up or down: impairments have a direction"
+	}
+	delete(where, "mtu") // a link has one too
+	return where
+}
+
+func misplacedInExperiment() map[string]string {
+	where := map[string]string{}
+	for _, name := range keyNames(workloadKeys()) {
+		where[name] = "under workload"
+	}
+	return where
+}

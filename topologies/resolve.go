@@ -1,0 +1,206 @@
+package topologies
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tquiclab/tquiclab/emulation"
+)
+
+// resolve fills in the defaults and checks what needs more than one key. The
+// result means something only if nothing was reported.
+func (d *decoder) resolve(f *file, profiles []Profile, engines []string) Topology {
+	t := Topology{Name: f.name.value, Seed: f.seed.or(defaultSeed)}
+	nodes := d.nodes(f)
+	for _, n := range nodes {
+		t.Nodes = append(t.Nodes, Node{Name: n.value})
+	}
+	t.Links = d.links(f, nodes, profiles)
+	t.Experiment = d.experiment(&f.experiment, nodes, t.Links, engines)
+	return t
+}
+
+// nodes returns the names of all nodes, also of those with a problem: a link to a
+// node with a bad name is not a second problem. It is nil when the file does not
+// say which nodes there are.
+func (d *decoder) nodes(f *file) []field[string] {
+	if f.nodes.state != good {
+		return nil
+	}
+	switch n := len(f.nodes.value); {
+	case n < 2:
+		d.problem(f.nodes.place, Problem{Text: fmt.Sprintf("only %s", count(n, "node")), Expected: "at least two, such as {client: {}, server: {}}"})
+	case n > maxNodes:
+		d.problem(f.nodes.value[maxNodes].place, Problem{Text: count(n, "node"), Expected: fmt.Sprintf("at most %d", maxNodes)})
+	}
+	return f.nodes.value
+}
+
+func (d *decoder) links(f *file, nodes []field[string], profiles []Profile) []Link {
+	if f.links.state != good {
+		return nil
+	}
+	switch n := len(f.links.value); {
+	case n == 0:
+		d.problem(f.links.place, Problem{Text: "no links", Expected: "at least one, such as {name: lte, endpoints: [client, server]}"})
+	case n > maxLinks:
+		d.problem(f.links.value[maxLinks].place, Problem{Text: count(n, "link"), Expected: fmt.Sprintf("at most %d", maxLinks)})
+		return nil
+	}
+	var links []Link
+	var subnets []subnet
+	lines := map[string]int{}
+	for i := range f.links.value {
+		if f.links.value[i].state != good {
+			continue
+		}
+		l := &f.links.value[i].value
+		if line := lines[l.name.value]; line != 0 {
+			d.problem(l.name.place, Problem{Text: "link " + quote(l.name.value) + " again", Expected: fmt.Sprintf("a name of its own; line %d has it already", line)})
+		} else if l.name.state == good {
+			lines[l.name.value] = l.name.line
+		}
+		link, nets := d.link(i, l, nodes, profiles)
+		links = append(links, link)
+		subnets = append(subnets, nets...)
+	}
+	d.overlaps(subnets)
+	return links
+}
+
+func (d *decoder) link(i int, l *fileLink, nodes []field[string], profiles []Profile) (Link, []subnet) {
+	link := Link{Name: l.name.value, Profile: l.profile.or(""), MTU: int(l.mtu.or(defaultMTU))}
+	var base Profile
+	for _, p := range profiles {
+		if p.Name == link.Profile {
+			base = p
+		}
+	}
+	if l.profile.state != bad {
+		at := l.name.place
+		link.Up = d.impairments(at, l.up, base.Up, base.Name)
+		link.Down = d.impairments(at, l.down, base.Down, base.Name)
+	}
+	var ok bool
+	if link.Endpoints, ok = d.endpoints(l, nodes); !ok {
+		return link, nil
+	}
+	var subnets []subnet
+	link.Addresses, subnets = d.addresses(i, l, link.Endpoints)
+	return link, subnets
+}
+
+// endpoints returns the link's two nodes, and whether they are two.
+func (d *decoder) endpoints(l *fileLink, nodes []field[string]) (ends [2]string, ok bool) {
+	if l.endpoints.state != good {
+		return ends, false
+	}
+	given := l.endpoints.value
+	if len(given) != 2 {
+		d.problem(l.endpoints.place, Problem{Text: count(len(given), "endpoint"), Expected: "exactly two nodes, such as [client, server]"})
+		return ends, false
+	}
+	for i, f := range given {
+		ends[i] = f.value
+		d.wantNode(f, nodes)
+	}
+	if given[0].state == good && ends[0] == ends[1] {
+		d.problem(given[1].place, Problem{Text: fmt.Sprintf("node %s is linked to itself", quote(ends[0])), Expected: "two different nodes"})
+		return ends, false
+	}
+	return ends, given[0].state == good && given[1].state == good
+}
+
+// wantNode reports a node that does not exist.
+func (d *decoder) wantNode(f field[string], nodes []field[string]) bool {
+	if f.state != good || nodes == nil {
+		return false
+	}
+	var names []string
+	for _, n := range nodes {
+		if n.value == f.value {
+			return n.state == good
+		}
+		if n.state == good {
+			names = append(names, n.value)
+		}
+	}
+	d.problem(f.place, Problem{
+		Text:     "no node " + quote(f.value),
+		Expected: "one of " + some(names),
+		Nearest:  nearestOne(f.value, names),
+	})
+	return false
+}
+
+// impairments lays what the file says over the profile's impairments, key by
+// key. Combinations that cannot be emulated are reported at the key that made
+// them, or at fallback where the file has no such key.
+func (d *decoder) impairments(fallback place, f field[direction], base emulation.Impairments, profile string) emulation.Impairments {
+	w := f.value
+	i := emulation.Impairments{
+		Rate:   w.rate.or(base.Rate),
+		Delay:  w.delay.or(base.Delay),
+		Jitter: w.jitter.or(base.Jitter),
+		Loss:   w.loss.or(base.Loss),
+		Queue:  w.queue.or(base.Queue),
+		MTU:    int(w.mtu.or(uint64(base.MTU))),
+	}
+	from := func(s state) string {
+		if s == absent && profile != "" {
+			return " of profile " + profile
+		}
+		return ""
+	}
+	sound := f.state != bad
+	for _, s := range []state{w.rate.state, w.delay.state, w.jitter.state, w.loss.state, w.queue.state, w.mtu.state} {
+		sound = sound && s != bad
+	}
+	if !sound {
+		return i
+	}
+	n := len(d.problems)
+	if i.Jitter > i.Delay {
+		d.problem(placeOf(fallback, w.jitter.place, w.delay.place), Problem{
+			Text:     fmt.Sprintf("jitter %s%s exceeds the delay %s%s", FormatTime(i.Jitter), from(w.jitter.state), FormatTime(i.Delay), from(w.delay.state)),
+			Expected: "at most the delay",
+		})
+	}
+	if i.Queue != (emulation.Queue{}) && i.Rate == 0 {
+		d.problem(placeOf(fallback, w.queue.place, w.rate.place), Problem{
+			Text:     fmt.Sprintf("queue %s%s without a rate: no packet would ever wait", FormatQueue(i.Queue), from(w.queue.state)),
+			Expected: "a rate beside it, or queue: unlimited",
+		})
+	}
+	if err := i.Validate(); err != nil && len(d.problems) == n {
+		d.problem(placeOf(fallback, f.place), Problem{Text: strings.ReplaceAll(err.Error(), "\n", "; ")})
+	}
+	return i
+}
+
+// placeOf returns the first of places that the file has, or fallback.
+func placeOf(fallback place, places ...place) place {
+	for _, p := range places {
+		if p.line != 0 {
+			return p
+		}
+	}
+	return fallback
+}
+
+// count returns n with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// some returns the words, or the first few of many.
+func some(words []string) string {
+	const most = 12
+	if len(words) > most {
+		return strings.Join(words[:most], ", ") + ", ..."
+	}
+	return strings.Join(words, ", ")
+}
