@@ -109,22 +109,27 @@ func waitActive(handle *netlink.Handle, index int) error {
 	return fmt.Errorf("interface %d has a carrier but did not come up in %v", index, patience)
 }
 
-// bridgeOptions is what makes a bridge a wire: ports forward from the first
-// moment, nothing listens in on multicast groups, and no address is ever
-// learned, so that each frame floods to the one other port (br_fdb.c: an ageing
-// time of zero means not to learn).
-var bridgeOptions = [...]struct {
+// bridgeOption is a setting of a bridge that has to be zero.
+type bridgeOption struct {
 	attribute int
 	name      string
 	size      int // bytes
-}{
-	{nl.IFLA_BR_STP_STATE, "spanning tree", 4},
-	{nl.IFLA_BR_FORWARD_DELAY, "forward delay", 4},
-	{nl.IFLA_BR_AGEING_TIME, "ageing time", 4},
-	{nl.IFLA_BR_MCAST_SNOOPING, "multicast snooping", 1},
-	{nl.IFLA_BR_NF_CALL_IPTABLES, "iptables", 1},
-	{nl.IFLA_BR_NF_CALL_IP6TABLES, "ip6tables", 1},
-	{nl.IFLA_BR_NF_CALL_ARPTABLES, "arptables", 1},
+}
+
+// bridgeOptions returns what makes a bridge a wire: ports forward from the first
+// moment, nothing listens in on multicast groups, and no address is ever
+// learned, so that each frame floods to the one other port (br_fdb.c: an ageing
+// time of zero means not to learn).
+func bridgeOptions() []bridgeOption {
+	return []bridgeOption{
+		{nl.IFLA_BR_STP_STATE, "spanning tree", 4},
+		{nl.IFLA_BR_FORWARD_DELAY, "forward delay", 4},
+		{nl.IFLA_BR_AGEING_TIME, "ageing time", 4},
+		{nl.IFLA_BR_MCAST_SNOOPING, "multicast snooping", 1},
+		{nl.IFLA_BR_NF_CALL_IPTABLES, "iptables", 1},
+		{nl.IFLA_BR_NF_CALL_IP6TABLES, "ip6tables", 1},
+		{nl.IFLA_BR_NF_CALL_ARPTABLES, "arptables", 1},
+	}
 }
 
 // makeBridge makes the bridge, all its options zero, and reads them back. The
@@ -144,7 +149,7 @@ func makeBridge(ns int) error {
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
 	options := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
-	for _, o := range bridgeOptions {
+	for _, o := range bridgeOptions() {
 		options.AddRtAttr(o.attribute, make([]byte, o.size))
 	}
 	create.AddData(info)
@@ -166,7 +171,7 @@ func makeBridge(ns int) error {
 	return allZero(answers[0])
 }
 
-// allZero returns which of bridgeOptions are not zero in an RTM_NEWLINK message.
+// allZero returns which of a bridge's options are not zero in an RTM_NEWLINK message.
 func allZero(message []byte) error {
 	if len(message) < unix.SizeofIfInfomsg {
 		return errors.New("read the bridge back: the answer is cut short")
@@ -176,7 +181,7 @@ func allZero(message []byte) error {
 		return fmt.Errorf("read the bridge back: %w", err)
 	}
 	var errs []error
-	for _, o := range bridgeOptions {
+	for _, o := range bridgeOptions() {
 		value, told := values[uint16(o.attribute)]
 		if told && strings.Trim(string(value), "\x00") != "" {
 			errs = append(errs, fmt.Errorf("the bridge's %s is %v, not 0", o.name, value))

@@ -15,6 +15,8 @@ func testJoin(t *testing.T) {
 	t.Run("passes frames", testJoinPasses)
 	t.Run("says nothing", testJoinSilent)
 	t.Run("settings", testJoinSettings)
+	t.Run("waits", testJoinWaits)
+	t.Run("does not wait for peers", testJoinPeersDown)
 	t.Run("failures", testJoinFails)
 }
 
@@ -67,6 +69,30 @@ func testJoinSettings(t *testing.T) {
 			t.Errorf("%s is not in the bridge", link.Attrs().Name)
 		}
 	}
+}
+
+// testJoinWaits gives both ends of a pair the same index, which makes the carrier
+// a thing that kernels before 6.7 notice late.
+func testJoinWaits(t *testing.T) {
+	r := newRigAt(t, 1500, 2)
+	r.must(Join(r.wire, [2]int{r.ports[0].Index, r.ports[1].Index}))
+	for _, port := range r.ports {
+		link, err := r.handle(r.wire).LinkByIndex(port.Index)
+		r.must(err)
+		if link.Attrs().OperState != netlink.OperUp {
+			t.Errorf("after Join %s is %v, want up", link.Attrs().Name, link.Attrs().OperState)
+		}
+	}
+}
+
+// testJoinPeersDown has one node whose link is not up yet.
+func testJoinPeersDown(t *testing.T) {
+	r := newRig(t, 1500)
+	node := r.handle(r.nodes[0])
+	link, err := node.LinkByName("link")
+	r.must(err)
+	r.must(node.LinkSetDown(link))
+	r.must(Join(r.wire, [2]int{r.ports[0].Index, r.ports[1].Index}))
 }
 
 func testJoinFails(t *testing.T) {

@@ -96,11 +96,7 @@ func clearRoot(conn *tc.Tc, index int) error {
 	if err != nil || object.Handle == 0 || object.Handle == handle {
 		return err // none, the interface's default, or ours
 	}
-	err = conn.Qdisc().Delete(&tc.Object{
-		Msg:       tc.Msg{Family: unix.AF_UNSPEC, Ifindex: uint32(index), Handle: object.Handle, Parent: tc.HandleRoot},
-		Attribute: tc.Attribute{Kind: object.Kind},
-	})
-	if err != nil {
+	if err := conn.Qdisc().Delete(&object); err != nil {
 		return fmt.Errorf("take the %s away that was there: %w", object.Kind, err)
 	}
 	return nil

@@ -33,12 +33,20 @@ type rig struct {
 // and each knows the other's MAC address.
 func newRig(t *testing.T, mtu int) *rig {
 	t.Helper()
+	// Indices that the peers have not: where the two of a pair are equal by
+	// chance, old kernels take up to a second to notice the carrier (link_watch.c).
+	return newRigAt(t, mtu, 100)
+}
+
+// newRigAt is newRig with the index of the first port; the second's follows.
+func newRigAt(t *testing.T, mtu, index int) *rig {
+	t.Helper()
 	r := &rig{t: t, wire: scratch(t), nodes: [2]int{scratch(t), scratch(t)}}
 	wire := r.handle(r.wire)
 	for i := range r.nodes {
 		name := []string{"a", "b"}[i]
 		veth := &netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu}, PeerName: "link",
+			LinkAttrs: netlink.LinkAttrs{Name: name, MTU: mtu, Index: index + i}, PeerName: "link",
 			PeerNamespace: netlink.NsFd(r.nodes[i]), PeerHardwareAddr: mac(i),
 		}
 		r.must(wire.LinkAdd(veth))

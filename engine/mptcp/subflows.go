@@ -85,54 +85,85 @@ func pathOf(f subflow, paths []engine.Path) int {
 	return found
 }
 
-// staleTimeouts is after how many retransmission timeouts in a row a subflow counts
-// as dead: the kernel's own default for calling it stale (net.mptcp.stale_loss_cnt).
-const staleTimeouts = 4
+// silence is how long a subflow may time out on unacknowledged data before it counts
+// as dead: the same as quic-go-bond gives a path. The kernel's own verdict, stale, is
+// not visible from outside.
+const silence = time.Second
+
+// silent reports whether the subflow has data out and has heard nothing for too long.
+func silent(info *unix.TCPInfo) bool {
+	quiet := time.Duration(info.Last_ack_recv) * time.Millisecond
+	rtt := time.Duration(info.Rtt) * time.Microsecond
+	return info.Unacked > 0 && info.Retransmits > 0 && quiet > max(silence, 4*rtt)
+}
 
 // track returns what follows one connection. The kernel forgets a subflow with its
 // counters when it closes it: the last that was seen stands for it.
 func track() func(*net.TCPConn, []engine.Path) []engine.PathStats {
 	var r record
 	return func(c *net.TCPConn, paths []engine.Path) []engine.PathStats {
+		if r.last == nil {
+			r = newRecord(len(paths))
+		}
 		if flows, err := flowsOf(c); err == nil {
 			r.update(flows, paths)
 		}
-		return r.stats(paths)
+		return r.stats()
 	}
 }
 
 // record is what was seen of one connection's subflows.
 type record struct {
-	last []engine.PathStats
-	had  []bool // the path has had an established subflow
+	past []engine.PathStats // of subflows that another one replaced
+	last []engine.PathStats // of the newest subflow; Dead is the path's
+	had  []bool             // the path has had an established subflow
+}
+
+func newRecord(paths int) record {
+	return record{
+		past: make([]engine.PathStats, paths), last: make([]engine.PathStats, paths), had: make([]bool, paths),
+	}
 }
 
 // stats returns the figures, one per path.
-func (r *record) stats(paths []engine.Path) []engine.PathStats {
-	if r.last == nil {
-		r.last, r.had = make([]engine.PathStats, len(paths)), make([]bool, len(paths))
+func (r *record) stats() []engine.PathStats {
+	sum := slices.Clone(r.last)
+	for i, p := range r.past {
+		sum[i].SentPackets += p.SentPackets
+		sum[i].LostPackets += p.LostPackets
 	}
-	return slices.Clone(r.last)
+	return sum
 }
 
-// update takes the subflows as they are now. While all of them are established, a
-// path that had one and has none is dead. Once the connection is ending they go one
-// after the other, which says nothing about their paths.
+// update takes the subflows as they are now.
 func (r *record) update(flows []subflow, paths []engine.Path) {
-	r.stats(paths)
-	ending := len(flows) == 0
 	for _, f := range flows {
 		i := pathOf(f, paths)
-		if f.info.State != unix.BPF_TCP_ESTABLISHED {
-			ending = ending || f.info.State != unix.BPF_TCP_SYN_SENT && f.info.State != unix.BPF_TCP_SYN_RECV
+		if i < 0 || f.info.State == unix.BPF_TCP_CLOSE || f.info.State == unix.BPF_TCP_SYN_SENT {
+			continue // the kernel has cleared the figures of a closed one
 		}
-		if i < 0 || f.info.State == unix.BPF_TCP_SYN_SENT {
-			continue
+		now := tcp.FromInfo(&f.info)
+		if now.SentPackets < r.last[i].SentPackets {
+			r.past[i].SentPackets += r.last[i].SentPackets
+			r.past[i].LostPackets += r.last[i].LostPackets
 		}
-		dead := r.last[i].Dead
-		r.last[i], r.had[i] = tcp.FromInfo(&f.info), true
-		r.last[i].Dead = dead
+		now.Dead = r.last[i].Dead
+		r.last[i], r.had[i] = now, true
 	}
+	r.judge(flows, paths)
+}
+
+// judge says which paths are dead: those that had an established subflow and have
+// none, or one that only times out. Once the connection is ending its subflows go
+// one after the other, which says nothing about their paths.
+func (r *record) judge(flows []subflow, paths []engine.Path) {
+	ending := len(flows) == 0 || slices.ContainsFunc(flows, func(f subflow) bool {
+		switch f.info.State {
+		case unix.BPF_TCP_ESTABLISHED, unix.BPF_TCP_SYN_SENT, unix.BPF_TCP_SYN_RECV:
+			return false
+		}
+		return true
+	})
 	if ending {
 		return
 	}
@@ -141,7 +172,7 @@ func (r *record) update(flows []subflow, paths []engine.Path) {
 		r.last[i].Dead = r.had[i] && !up[i]
 	}
 	for _, f := range flows {
-		if i := pathOf(f, paths); i >= 0 && f.info.Retransmits >= staleTimeouts {
+		if i := pathOf(f, paths); i >= 0 && silent(&f.info) {
 			r.last[i].Dead = true
 		}
 	}

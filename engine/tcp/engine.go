@@ -21,8 +21,8 @@ type Kind struct {
 	// anything. It may wait, and refuse the connection. Nil takes it at once.
 	Ready func(ctx context.Context, c *net.TCPConn, paths []engine.Path) error
 	// Tracker returns what follows one connection's statistics. It is asked while
-	// the connection is open, for the last time just before it closes, and returns
-	// one entry per path, all counted since the connection's start.
+	// the connection is open, last when it sends its end and just before it closes,
+	// and returns one entry per path, all counted since the connection's start.
 	Tracker func() func(c *net.TCPConn, paths []engine.Path) []engine.PathStats
 }
 

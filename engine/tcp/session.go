@@ -64,11 +64,19 @@ func (s *session) follow(st *stream, serve func()) bool {
 		return false
 	}
 	s.open = append(s.open, st)
-	st.closed = s.retire
+	st.session = s
 	if serve != nil {
 		s.wg.Go(serve) // under mu, for Close waits after it had mu
 	}
 	return true
+}
+
+// sample reads the figures of a stream that is about to send its end. The kernel may
+// have forgotten them when the stream closes.
+func (s *session) sample(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.measure(st.tcp, s.paths)
 }
 
 // retire takes the last figures of a stream that is about to close.

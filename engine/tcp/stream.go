@@ -15,8 +15,8 @@ type stream struct {
 	tcp *net.TCPConn
 	tls *tls.Conn // nil without TLS
 
-	measure func(*net.TCPConn, []engine.Path) []engine.PathStats
-	closed  func(*stream) // tells the session, just before the connection closes
+	measure func(*net.TCPConn, []engine.Path) []engine.PathStats // under the session's mu
+	session *session                                             // that counts the stream, or nil
 	once    sync.Once
 }
 
@@ -35,6 +35,9 @@ func (s *stream) Write(b []byte) (int, error) { return s.conn().Write(b) }
 // CloseWrite ends this side's bytes; under TLS with the close_notify alert, so that
 // a cut connection cannot pass for the end, and with the FIN behind it.
 func (s *stream) CloseWrite() error {
+	if s.session != nil {
+		s.session.sample(s)
+	}
 	if s.tls != nil {
 		if err := s.tls.CloseWrite(); err != nil {
 			return fmt.Errorf("close for writing: %w", err)
@@ -51,8 +54,8 @@ func (s *stream) CloseWrite() error {
 func (s *stream) Close() error {
 	var err error
 	s.once.Do(func() {
-		if s.closed != nil {
-			s.closed(s)
+		if s.session != nil {
+			s.session.retire(s)
 		}
 		if err = s.tcp.Close(); errors.Is(err, net.ErrClosed) {
 			err = nil
