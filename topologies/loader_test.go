@@ -341,3 +341,17 @@ func TestMany(t *testing.T) {
 		}
 	}
 }
+
+// TestLineEnds: a file saved with CRLF, with a byte order mark or without a last
+// line end is the same topology.
+func TestLineEnds(t *testing.T) {
+	for _, e := range Catalog() {
+		want := mustParse(t, string(e.Source))
+		crlf := strings.ReplaceAll(string(e.Source), "\n", "\r\n")
+		for _, text := range []string{crlf, "\uFEFF" + crlf, strings.TrimSpace(string(e.Source))} {
+			if diff := cmp.Diff(want, mustParse(t, text), prefixes()); diff != "" {
+				t.Errorf("%s: %s", e.Name, diff)
+			}
+		}
+	}
+}
