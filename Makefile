@@ -8,7 +8,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
 # Namespaces need root. Builds never run as root when the caller is not.
-ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
+ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH):/usr/sbin:/sbin")
 # A checkout that git cannot read (another owner, no git) still builds, without a revision.
 STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
 

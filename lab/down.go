@@ -25,7 +25,7 @@ type DownResult struct {
 // Down takes a lab down, whole, half-made or crashed. A lab that is not there is
 // no error.
 func (h Host) Down(ctx context.Context, name string) (DownResult, error) {
-	if err := errors.Join(checkName(name), checkPrivileges()); err != nil {
+	if err := errors.Join(checkName(name), CheckPrivileges()); err != nil {
 		return DownResult{}, err
 	}
 	l, err := h.lockLabs(ctx)
@@ -59,7 +59,7 @@ func (h Host) DownAll(ctx context.Context) ([]DownResult, error) {
 // allNames returns every lab of which anything is there: a folder, a namespace
 // or a process.
 func (h Host) allNames() ([]string, error) {
-	if err := checkPrivileges(); err != nil {
+	if err := CheckPrivileges(); err != nil {
 		return nil, err
 	}
 	names, err1 := h.labNames()

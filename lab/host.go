@@ -2,8 +2,8 @@ package lab
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,19 +49,18 @@ func (h Host) log() *slog.Logger {
 	return h.Log
 }
 
-// checkPrivileges says early what would fail late.
-func checkPrivileges() error {
-	if os.Geteuid() == 0 {
-		return nil
+// CheckPrivileges says early what would fail late: an error that wraps
+// ErrPrivileges when this process may not raise labs. It asks for capabilities,
+// not for uid 0: root in a container may lack them.
+func CheckPrivileges() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // version 3 has 64 bits
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
 	}
-	var header unix.CapUserHeader
-	header.Version = unix.LINUX_CAPABILITY_VERSION_3
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err == nil {
-		const need = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
-		if data[0].Effective&need == need {
-			return nil
-		}
+	const need = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_NET_RAW
+	if data[0].Effective&need != need {
+		return fmt.Errorf("%w (CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW)", ErrPrivileges)
 	}
-	return ErrPrivileges
+	return nil
 }

@@ -337,3 +337,46 @@ func TestFactsReadBack(t *testing.T) {
 		t.Errorf("sysctls = %v", client.Sysctls)
 	}
 }
+
+// sendNumbered sends n datagrams from client to server over the link and returns
+// how many arrived within a second after the last.
+func sendNumbered(t *testing.T, l *Lab, linkName string, n int) int {
+	t.Helper()
+	top := l.Topology()
+	i := slices.IndexFunc(top.Links, func(l topologies.Link) bool { return l.Name == linkName })
+	var server, client net.PacketConn
+	if err := errors.Join(
+		l.Do("server", func() (err error) {
+			server, err = net.ListenPacket("udp", netip.AddrPortFrom(top.Links[i].Addresses[1][0].Addr(), 7778).String())
+			return
+		}),
+		l.Do("client", func() (err error) {
+			client, err = net.ListenPacket("udp", netip.AddrPortFrom(top.Links[i].Addresses[0][0].Addr(), 0).String())
+			return
+		}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	defer client.Close()
+	for k := range n {
+		if _, err := client.WriteTo([]byte{byte(k >> 8), byte(k)}, server.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[[2]byte]bool{}
+	buf := make([]byte, 2)
+	for {
+		if err := server.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := server.ReadFrom(buf); err != nil {
+			return len(seen)
+		}
+		if key := [2]byte(buf); seen[key] {
+			t.Errorf("datagram %v came twice", key)
+		} else {
+			seen[key] = true
+		}
+	}
+}

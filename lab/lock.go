@@ -91,3 +91,16 @@ func (l *lock) remove() error {
 	}
 	return errors.Join(err, l.file.Close())
 }
+
+// Reserve keeps other measurements out of the lab until release is called, or
+// this process ends. An error wraps ErrBusy when another has it.
+func (l *Lab) Reserve(ctx context.Context) (release func() error, err error) {
+	held, err := takeLock(ctx, filepath.Join(l.host.labDir(l.Name()), "run.lock"), 0)
+	if errors.Is(err, ErrBusy) {
+		return nil, fmt.Errorf("%w: another run measures in lab %s: wait for it, or give this one a lab of its own with --name", ErrBusy, l.Name())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return held.unlock, nil
+}

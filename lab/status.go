@@ -90,7 +90,7 @@ func (h Host) List(ctx context.Context) ([]Status, error) {
 // Status returns the status of one lab. An error wraps ErrNotUp when there is
 // nothing of it.
 func (h Host) Status(ctx context.Context, name string) (Status, error) {
-	if err := errors.Join(checkName(name), checkPrivileges()); err != nil {
+	if err := errors.Join(checkName(name), CheckPrivileges()); err != nil {
 		return Status{}, err
 	}
 	found, err := h.examine(name)

@@ -43,7 +43,7 @@ func (h Host) Up(ctx context.Context, c UpConfig) (UpResult, error) {
 	if name == "" {
 		name = c.Topology.Name
 	}
-	if err := errors.Join(checkName(name), checkPrivileges()); err != nil {
+	if err := errors.Join(checkName(name), CheckPrivileges()); err != nil {
 		return UpResult{}, err
 	}
 	backend, err := h.chooseBackend(c.Topology, c.Backend)

@@ -149,6 +149,16 @@ func (r *Run) Close() error {
 	return errors.Join(errs...)
 }
 
+// Discard ends the writing and removes the folder with all that Run wrote there:
+// for a run that came to nothing.
+func (r *Run) Discard() error {
+	err := r.Close()
+	for _, name := range []string{TrialsFile, ManifestFile, SummaryFile, SeriesDir} {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(r.dir, name)))
+	}
+	return errors.Join(err, removeIfThere(r.dir))
+}
+
 func (r *Run) open() error {
 	if r.done {
 		return fmt.Errorf("results folder %s is closed", r.dir)

@@ -2,6 +2,7 @@ package topologies
 
 import (
 	"embed"
+	"slices"
 	"strings"
 )
 
@@ -35,5 +36,6 @@ func Catalog() []Entry {
 			Source:      source,
 		})
 	}
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries
 }

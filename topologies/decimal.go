@@ -74,6 +74,13 @@ func (d decimal) times(scale, most uint64) (uint64, scaled) {
 	return n.Uint64(), scaledExactly
 }
 
+// percent returns d / 100 as the nearest double, if that is at most 1.
+func (d decimal) percent() (float64, bool) {
+	// Shifting the point in the text and converting once rounds once.
+	p, err := strconv.ParseFloat(d.String()+"e-2", 64)
+	return p, err == nil && p <= 1
+}
+
 // over returns n / scale as a decimal, exactly, or false where that would take
 // more digits than anyone wants to read.
 func over(n, scale uint64) (decimal, bool) {

@@ -2,8 +2,6 @@ package topologies
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -96,14 +94,12 @@ func at[T, V any](of func(*T) *field[V], read func(d *decoder, n node) (V, bool)
 }
 
 // mapping returns how to read a mapping of the given keys. Problems in a value
-// do not make the mapping bad: its own field says so.
-func mapping[T any](keys []key[T]) func(d *decoder, n node) (T, bool) {
+// do not make the mapping bad: its own field says so. Keys of elsewhere are
+// known to belong somewhere else, which it names.
+func mapping[T any](keys []key[T], elsewhere map[string]string) func(d *decoder, n node) (T, bool) {
 	return func(d *decoder, n node) (T, bool) {
 		var into T
-		names := make([]string, len(keys))
-		for i, k := range keys {
-			names[i] = k.name
-		}
+		names := keyNames(keys)
 		given := map[string]bool{}
 		ok := d.pairs(n, func(name node, value node) {
 			for _, k := range keys {
@@ -113,11 +109,16 @@ func mapping[T any](keys []key[T]) func(d *decoder, n node) (T, bool) {
 					return
 				}
 			}
-			d.problem(place{name.place().position, n.path}, Problem{
+			p := Problem{
 				Text:     "unknown key " + quote(name.Value),
 				Expected: "one of " + strings.Join(names, ", "),
 				Nearest:  nearestOne(name.Value, names),
-			})
+			}
+			if where := elsewhere[name.Value]; where != "" {
+				p = Problem{Text: "misplaced key " + quote(name.Value), Expected: "it " + where}
+			}
+			d.problem(place{name.place().position, n.path}, p)
+			given[p.Nearest] = true // misspelt, not missing
 		})
 		for _, k := range keys {
 			if ok && k.required && !given[k.name] {
@@ -126,6 +127,14 @@ func mapping[T any](keys []key[T]) func(d *decoder, n node) (T, bool) {
 		}
 		return into, ok
 	}
+}
+
+func keyNames[T any](keys []key[T]) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return names
 }
 
 // pairs calls do for each key of the mapping n that is a word and stands there
@@ -152,118 +161,6 @@ func (d *decoder) pairs(n node, do func(name, value node)) bool {
 		do(node{name, n.path}, n.key(name.Value, n.Content[i+1]))
 	}
 	return true
-}
-
-// list returns how to read a list whose items are read by item.
-func list[V any](item func(d *decoder, n node) (V, bool)) func(d *decoder, n node) ([]field[V], bool) {
-	return func(d *decoder, n node) ([]field[V], bool) {
-		if !d.wantKind(n, yaml.SequenceNode) {
-			return nil, false
-		}
-		items := make([]field[V], len(n.Content))
-		for i := range n.Content {
-			at(func(f *field[V]) *field[V] { return f }, item)(d, n.item(i), &items[i])
-		}
-		return items, true
-	}
-}
-
-// quantity returns how to read a value that parse understands.
-func quantity[V any](parse func(string) (V, error)) func(d *decoder, n node) (V, bool) {
-	return func(d *decoder, n node) (V, bool) {
-		var zero V
-		if !d.wantKind(n, yaml.ScalarNode) {
-			return zero, false
-		}
-		text := n.Value
-		if isNull(n.Node) {
-			text = ""
-		}
-		v, err := parse(text)
-		if err != nil {
-			p := Problem{Text: err.Error()}
-			if e, ok := err.(*QuantityError); ok {
-				p = Problem{Text: e.Text, Expected: e.Expected, Nearest: e.Nearest}
-			}
-			d.problem(n.place(), p)
-			return zero, false
-		}
-		return v, true
-	}
-}
-
-// integer returns how to read a whole number from least to most. what names it
-// in errors: "a number of streams".
-func integer(what string, least, most uint64) func(d *decoder, n node) (uint64, bool) {
-	return func(d *decoder, n node) (uint64, bool) {
-		if !d.wantKind(n, yaml.ScalarNode) {
-			return 0, false
-		}
-		expected := fmt.Sprintf("%s from %d to %d", what, least, most)
-		plain := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
-		switch {
-		case isNull(n.Node):
-			d.problem(n.place(), Problem{Text: "no value", Expected: expected})
-			return 0, false
-		case !plain || !regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`).MatchString(n.Value):
-			d.problem(n.place(), Problem{Text: quote(n.Value) + " is not a whole number", Expected: expected + ", in plain digits"})
-			return 0, false
-		}
-		v, err := strconv.ParseUint(n.Value, 10, 64)
-		if err != nil || v < least || v > most {
-			d.problem(n.place(), Problem{Text: n.Value[:min(len(n.Value), 40)] + " is out of range", Expected: expected})
-			return 0, false
-		}
-		return v, true
-	}
-}
-
-// word reads a text. It refuses what YAML takes for something else, so that
-// editors that follow the schema see the file as we do.
-func word(d *decoder, n node) (string, bool) {
-	if !d.wantKind(n, yaml.ScalarNode) {
-		return "", false
-	}
-	if isNull(n.Node) || n.Value == "" {
-		d.problem(n.place(), Problem{Text: "no value", Expected: "a word"})
-		return "", false
-	}
-	if n.Tag != "!!str" && n.Style&yaml.TaggedStyle == 0 {
-		d.problem(n.place(), Problem{Text: fmt.Sprintf("YAML takes %s for %s", quote(n.Value), tagName(n.Tag)), Expected: "it in quotes, to be a word"})
-		return n.Value, false
-	}
-	return n.Value, true
-}
-
-// checked reads a word and then runs check on it.
-func checked(check func(text string) (Problem, bool)) func(d *decoder, n node) (string, bool) {
-	return func(d *decoder, n node) (string, bool) {
-		text, ok := word(d, n)
-		if !ok {
-			return text, false
-		}
-		p, ok := check(text)
-		if !ok {
-			d.problem(n.place(), p)
-		}
-		return text, ok
-	}
-}
-
-// oneOf reads a word of a closed set.
-func oneOf(what string, words []string) func(d *decoder, n node) (string, bool) {
-	return checked(func(text string) (Problem, bool) {
-		for _, w := range words {
-			if w == text {
-				return Problem{}, true
-			}
-		}
-		expected := "one of " + strings.Join(words, ", ")
-		if len(words) == 1 {
-			expected = words[0]
-		}
-		return Problem{Text: "unknown " + what + " " + quote(text), Expected: expected, Nearest: nearestOne(text, words)}, false
-	})
 }
 
 // wantKind reports a value of another kind. Aliases are reported already.

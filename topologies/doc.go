@@ -11,15 +11,17 @@
 //
 // source.go refuses what YAML has and this format has not (anchors, tags,
 // several documents). file.go lists every key once, with its meaning, its schema
-// and its decoder: the strict decoder and the JSON Schema both come from that
-// list. resolve.go, address.go and experiment.go fill in defaults and check what
-// needs more than one key. Each of these stages adds to one list of Problems and
-// goes on, so that a user sees them all at once.
+// and its reader: the strict decoder and the JSON Schema both come from that
+// list. read.go has the readers of plain values, values.go those of this format's
+// own. resolve.go, address.go and experiment.go fill in defaults and check what
+// needs more than one key. Each of these stages adds to one list of Problems
+// (problem.go, nearest.go) and goes on, so that a user sees them all at once.
 //
-// Beside that line: topology.go has the result, quantity.go, decimal.go and
-// unit.go the units in both directions, profile.go and profiles.yaml the
-// profiles, catalog.go and catalog/ the embedded topologies, engine.go the names
-// in an experiment's list of engines, schema.go, show.go and diagram.go the ways
+// Beside that line: topology.go has the result and loader.go the way in;
+// quantity.go has the quantities in both directions, over measure.go, unit.go and
+// decimal.go; name.go the rule for names; profile.go and profiles.yaml the
+// profiles; catalog.go and catalog/ the embedded topologies; engine.go the items
+// of an experiment's list of engines; schema.go, show.go and diagram.go the ways
 // out.
 //
 // # Invariants

@@ -11,7 +11,7 @@ import (
 // links that its arm is pinned to. Without links the arm uses every link between
 // the two nodes that its engine can use.
 type EngineRef struct {
-	Name  string
+	Name  string   // up to 63 bytes of lower-case letters, digits and dashes
 	Links []string // in the order written
 }
 
@@ -22,15 +22,18 @@ const engineRefPattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(@[a-z0-9-]+(\+[a-z0-9-]
 // not whether the engine and the links exist.
 func ParseEngine(text string) (EngineRef, error) {
 	name, pinned, isPinned := strings.Cut(text, "@")
-	if _, ok := checkName(name, "engine", maxLabName, "", nil); !ok {
-		return EngineRef{}, &QuantityError{Text: quote(name) + " is not the name of an engine", Expected: "a name such as tcp, tcp@lte or mptcp@lte+wifi"}
+	if !isName(name, maxLabName) {
+		return EngineRef{}, &QuantityError{Text: quote(name) + " is not the name of an engine", Expected: "a name such as tcp, tcp@lte or mptcp@lte+wifi", Nearest: lowerEngine(text)}
 	}
 	if !isPinned {
 		return EngineRef{Name: name}, nil
 	}
+	if strings.Count(pinned, "+") >= maxLinks {
+		return EngineRef{}, &QuantityError{Text: quote(text) + " names too many links", Expected: fmt.Sprintf("at most %d", maxLinks)}
+	}
 	ref := EngineRef{Name: name, Links: strings.Split(pinned, "+")}
 	for i, link := range ref.Links {
-		if _, ok := checkName(link, "link", maxNodeName, "", nil); !ok {
+		if !isName(link, maxNodeName) {
 			return EngineRef{}, &QuantityError{Text: quote(link) + " after the @ is not the name of a link", Expected: "links as in tcp@lte or mptcp@lte+wifi"}
 		}
 		if slices.Contains(ref.Links[:i], link) {
@@ -38,6 +41,18 @@ func ParseEngine(text string) (EngineRef, error) {
 		}
 	}
 	return ref, nil
+}
+
+// lowerEngine returns text in lower case if that is a reference.
+func lowerEngine(text string) string {
+	lower := strings.ToLower(text)
+	if lower == text {
+		return ""
+	}
+	if _, err := ParseEngine(lower); err != nil {
+		return ""
+	}
+	return lower
 }
 
 // String returns the form that ParseEngine reads.

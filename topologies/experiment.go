@@ -3,7 +3,7 @@ package topologies
 import "fmt"
 
 // experiment returns nil where the file has none.
-func (d *decoder) experiment(f *field[fileExperiment], nodes []string, links []Link, engines []string) *Experiment {
+func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], links []Link, engines []string) *Experiment {
 	if f.state != good {
 		return nil
 	}
@@ -56,6 +56,7 @@ func (d *decoder) engines(e *fileExperiment, links []Link, joining, known []stri
 		d.problem(e.engines.place, Problem{Text: "no engines", Expected: "at least one" + such(known)})
 	case n > maxEngines:
 		d.problem(e.engines.value[maxEngines].place, Problem{Text: count(n, "engine"), Expected: fmt.Sprintf("at most %d", maxEngines)})
+		return nil
 	}
 	var out []string
 	lines := map[string]int{}
@@ -102,4 +103,9 @@ func such(words []string) string {
 		return ""
 	}
 	return " of " + some(words)
+}
+
+// DefaultWorkload is what an experiment runs that says nothing of its workload.
+func DefaultWorkload() Workload {
+	return Workload{Kind: defaultKind, Duration: defaultDuration, Streams: 1, Connections: 1}
 }

@@ -102,12 +102,12 @@ func fileKeys(profiles []string) []key[file] {
 		{
 			name: "links", required: true, doc: "the connections between nodes, a list",
 			schema: listSchema(objectSchema(linkKeys(profiles)), 1, maxLinks),
-			decode: at(func(f *file) *field[[]field[fileLink]] { return &f.links }, list(mapping(linkKeys(profiles)))),
+			decode: at(func(f *file) *field[[]field[fileLink]] { return &f.links }, list(mapping(linkKeys(profiles), misplacedInLink()))),
 		},
 		{
 			name: "experiment", doc: "what `run` does with the lab",
 			schema: objectSchema(experimentKeys()),
-			decode: at(func(f *file) *field[fileExperiment] { return &f.experiment }, mapping(experimentKeys())),
+			decode: at(func(f *file) *field[fileExperiment] { return &f.experiment }, mapping(experimentKeys(), misplacedInExperiment())),
 		},
 	}
 }
@@ -137,12 +137,12 @@ func linkKeys(profiles []string) []key[fileLink] {
 		{
 			name: "up", doc: "impairments from the first endpoint to the second; each key overrides the profile's",
 			schema: objectSchema(directionKeys()),
-			decode: at(func(l *fileLink) *field[direction] { return &l.up }, mapping(directionKeys())),
+			decode: at(func(l *fileLink) *field[direction] { return &l.up }, mapping(directionKeys(), nil)),
 		},
 		{
 			name: "down", doc: "impairments from the second endpoint to the first; each key overrides the profile's",
 			schema: objectSchema(directionKeys()),
-			decode: at(func(l *fileLink) *field[direction] { return &l.down }, mapping(directionKeys())),
+			decode: at(func(l *fileLink) *field[direction] { return &l.down }, mapping(directionKeys(), nil)),
 		},
 		{
 			name: "addresses", doc: "addresses per endpoint, at most one IPv4 and one IPv6 prefix each; a family that is not set follows from the link's place in the file",
@@ -202,7 +202,7 @@ func experimentKeys() []key[fileExperiment] {
 		{
 			name: "workload", doc: "the traffic of a trial; bulk for 10s unless set",
 			schema: objectSchema(workloadKeys()).with("not", schema{"required": []string{"duration", "bytes"}}),
-			decode: at(func(e *fileExperiment) *field[fileWorkload] { return &e.workload }, mapping(workloadKeys())),
+			decode: at(func(e *fileExperiment) *field[fileWorkload] { return &e.workload }, mapping(workloadKeys(), nil)),
 		},
 		{
 			name: "engines", required: true, doc: "the transports to compare, such as [tcp, mptcp]; tcp@lte pins one to a link",
@@ -245,4 +245,22 @@ func workloadKeys() []key[fileWorkload] {
 			decode: at(func(w *fileWorkload) *field[uint64] { return &w.connections }, integer("a number of connections", 1, maxConnections)),
 		},
 	}
+}
+
+// misplacedInLink says where keys belong that are easily written a level too high.
+func misplacedInLink() map[string]string {
+	where := map[string]string{}
+	for _, name := range keyNames(directionKeys()) {
+		where[name] = "under up or down: impairments have a direction"
+	}
+	delete(where, "mtu") // a link has one too
+	return where
+}
+
+func misplacedInExperiment() map[string]string {
+	where := map[string]string{}
+	for _, name := range keyNames(workloadKeys()) {
+		where[name] = "under workload"
+	}
+	return where
 }

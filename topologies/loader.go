@@ -31,7 +31,7 @@ func (l Loader) Parse(filename string, data []byte) (Topology, error) {
 		for i, p := range profiles {
 			names[i] = p.Name
 		}
-		f, ok := mapping(fileKeys(names))(d, node{root, ""})
+		f, ok := mapping(fileKeys(names), nil)(d, node{root, ""})
 		if ok {
 			t := d.resolve(&f, profiles, l.Engines)
 			if len(d.problems) == 0 {

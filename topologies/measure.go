@@ -8,38 +8,38 @@ import (
 // what to guess when the unit is wrong.
 type measure struct {
 	what    string // "a rate"
-	base    string // what it counts: "bit/s"
 	example string
 	unit    string // to put behind a number that has none
 	units   []unit
 	guess   func(n decimal, unit string) string
+	zero    string // why 0 is refused; empty where it is not
 }
 
 func rateMeasure() measure {
-	return measure{"a rate", "bit/s", "30mbit", "mbit", rateUnits(), guessRate}
+	return measure{"a rate", "30mbit", "mbit", rateUnits(), guessRate, "lets nothing pass"}
 }
 
 func sizeMeasure() measure {
-	return measure{"a size", "bytes", "64KB", "KB", sizeUnits(), guessSize}
+	return measure{"a size", "64KB", "KB", sizeUnits(), guessSize, ""}
 }
 
 func timeMeasure() measure {
-	return measure{"a time", "nanoseconds", "30ms", "ms", timeUnits(), guessTime}
+	return measure{"a time", "30ms", "ms", timeUnits(), guessTime, ""}
 }
 
 func percentMeasure() measure {
-	return measure{"a percentage", "", "0.1%", "%", []unit{{name: "%"}}, func(n decimal, unit string) string {
+	return measure{"a percentage", "0.1%", "%", []unit{{name: "%"}}, func(n decimal, unit string) string {
 		switch strings.ToLower(unit) {
 		case "%", "percent", "pct", "pc":
 			return n.String() + "%"
 		}
 		return ""
-	}}
+	}, ""}
 }
 
 func queueMeasure() measure {
 	units := append(append(timeUnits(), sizeUnits()...), packetUnits()...)
-	return measure{"a queue", "nanoseconds, bytes or packets", "100ms, 64KB or 50packets", "", units, guessQueue}
+	return measure{"a queue", "100ms, 64KB or 50packets", "", units, guessQueue, "holds nothing"}
 }
 
 // pattern returns the regular expression (ECMA 262, for the JSON Schema) of the
@@ -66,7 +66,10 @@ func (m measure) parse(text string) (uint64, unit, *QuantityError) {
 		case scaledTooLarge:
 			return 0, u, &QuantityError{Text: quote(text) + " is too large", Expected: "at most " + formatUnits(int64(u.most), m.unitsLike(u))}
 		case scaledUnevenly:
-			return 0, u, &QuantityError{Text: quote(text) + " is no whole number of " + m.base, Expected: m.what + " without so fine a fraction"}
+			return 0, u, &QuantityError{Text: quote(text) + " is no whole number of " + u.base, Expected: m.what + " without so fine a fraction"}
+		}
+		if v == 0 && m.zero != "" {
+			return 0, u, &QuantityError{Text: quote(text) + " " + m.zero, Expected: m.what + " above 0, or " + Unlimited}
 		}
 		return v, u, nil
 	}
@@ -128,6 +131,9 @@ func (m measure) wrongUnit(text string, n decimal, rest string) *QuantityError {
 
 // wanted says what a value of this measure looks like.
 func (m measure) wanted() string {
+	if len(m.units) == 1 {
+		return m.what + ", such as " + m.example
+	}
 	return m.what + " in " + strings.Join(unitNames(m.units), ", ") + ", such as " + m.example
 }
 
@@ -144,9 +150,12 @@ func (m measure) ifValid(text string) string {
 			continue
 		}
 		if u.scale == 0 { // a percentage
-			return text
+			if _, ok := n.percent(); ok {
+				return text
+			}
+			continue
 		}
-		if _, how := n.times(u.scale, u.most); how == scaledExactly {
+		if v, how := n.times(u.scale, u.most); how == scaledExactly && (v > 0 || m.zero == "") {
 			return text
 		}
 	}

@@ -3,6 +3,7 @@ package topologies
 import (
 	_ "embed"
 	"slices"
+	"strings"
 
 	"github.com/tquiclab/tquiclab/emulation"
 )
@@ -28,7 +29,7 @@ func Profiles() []Profile {
 	var profiles []Profile
 	root := d.parseYAML([]byte(profilesSource))
 	d.pairs(node{root, ""}, func(name, value node) {
-		p, _ := mapping(profileKeys())(&d, value)
+		p, _ := mapping(profileKeys(), nil)(&d, value)
 		profiles = append(profiles, Profile{
 			Name: name.Value,
 			Up:   d.impairments(name.place(), p.up, emulation.Impairments{}, ""),
@@ -38,19 +39,14 @@ func Profiles() []Profile {
 	if len(d.problems) > 0 {
 		panic("topologies: the embedded profiles are wrong: " + d.problems.Error())
 	}
-	slices.SortFunc(profiles, func(a, b Profile) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(profiles, func(a, b Profile) int { return strings.Compare(a.Name, b.Name) })
 	return profiles
 }
 
 func profileKeys() []key[fileProfile] {
 	return []key[fileProfile]{
-		{name: "up", required: true, decode: at(func(p *fileProfile) *field[direction] { return &p.up }, mapping(directionKeys()))},
-		{name: "down", required: true, decode: at(func(p *fileProfile) *field[direction] { return &p.down }, mapping(directionKeys()))},
+		{name: "up", required: true, decode: at(func(p *fileProfile) *field[direction] { return &p.up }, mapping(directionKeys(), nil))},
+		{name: "down", required: true, decode: at(func(p *fileProfile) *field[direction] { return &p.down }, mapping(directionKeys(), nil))},
 	}
 }
 

@@ -30,9 +30,6 @@ func ParseRate(text string) (emulation.Rate, error) {
 		return 0, nil
 	}
 	n, _, err := rateMeasure().parse(text)
-	if err == nil && n == 0 {
-		err = &QuantityError{Text: quote(text) + " lets nothing pass", Expected: "a rate above 0, or " + Unlimited}
-	}
 	return emulation.Rate(n), asError(err)
 }
 
@@ -57,9 +54,6 @@ func ParseQueue(text string) (emulation.Queue, error) {
 		return emulation.Queue{}, nil
 	}
 	n, u, err := queueMeasure().parse(text)
-	if err == nil && n == 0 {
-		err = &QuantityError{Text: quote(text) + " holds nothing", Expected: "a queue above 0, or " + Unlimited}
-	}
 	switch {
 	case err != nil:
 		return emulation.Queue{}, err
@@ -85,9 +79,8 @@ func ParsePercent(text string) (float64, error) {
 	case rest != "%":
 		return 0, m.wrongUnit(text, n, rest)
 	}
-	// Shifting the point in the text and converting once rounds once.
-	p, convErr := strconv.ParseFloat(n.String()+"e-2", 64)
-	if convErr != nil || p > 1 {
+	p, ok := n.percent()
+	if !ok {
 		return 0, &QuantityError{Text: quote(text) + " is over 100%", Expected: "a percentage from 0% to 100%"}
 	}
 	return p, nil

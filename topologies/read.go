@@ -2,92 +2,138 @@ package topologies
 
 import (
 	"fmt"
-	"math"
-	"net/netip"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
-// Readers and schemas of the values that are neither quantities nor plain words.
+// Readers turn a node into a value, or report why they cannot.
 
-const maxSeed = math.MaxUint64
-
-// nodes reads the mapping of nodes: names, each with nothing under it yet.
-func nodes(d *decoder, n node) ([]field[string], bool) {
-	var nodes []field[string]
-	readName := nameOf("node", maxNodeName, "it becomes part of a namespace's name", nil)
-	ok := d.pairs(n, func(name, value node) {
-		var f field[string]
-		at(func(f *field[string]) *field[string] { return f }, readName)(d, name, &f)
-		nodes = append(nodes, f)
-		if isNull(value.Node) {
-			return // `client:` on a line of its own
+// list returns how to read a list whose items are read by item.
+func list[V any](item func(d *decoder, n node) (V, bool)) func(d *decoder, n node) ([]field[V], bool) {
+	return func(d *decoder, n node) ([]field[V], bool) {
+		if !d.wantKind(n, yaml.SequenceNode) {
+			return nil, false
 		}
-		d.pairs(value, func(key, _ node) {
-			d.problem(place{key.place().position, value.path}, Problem{Text: "unknown key " + quote(key.Value), Expected: "nothing: nodes have no settings"})
-		})
-	})
-	return nodes, ok
-}
-
-func nodesSchema() schema {
-	return schema{
-		"type":                 "object",
-		"propertyNames":        schema{"pattern": namePattern(maxNodeName)},
-		"additionalProperties": schema{"type": []string{"object", "null"}, "maxProperties": 0},
-		"minProperties":        2,
-		"maxProperties":        maxNodes,
+		items := make([]field[V], len(n.Content))
+		for i := range n.Content {
+			at(func(f *field[V]) *field[V] { return f }, item)(d, n.item(i), &items[i])
+		}
+		return items, true
 	}
 }
 
-// mtu reads an MTU and says why one is impossible.
-func mtu(d *decoder, n node) (uint64, bool) {
-	v, ok := integer("an MTU in bytes", 0, math.MaxInt64)(d, n)
-	switch {
-	case !ok:
-		return 0, false
-	case v < minMTU:
-		d.problem(n.place(), Problem{
-			Text:     fmt.Sprintf("mtu %d is too small", v),
-			Expected: fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU),
-		})
-	case v > maxMTU:
-		d.problem(n.place(), Problem{
-			Text:     fmt.Sprintf("mtu %d is too large", v),
-			Expected: fmt.Sprintf("at most %d bytes: no IP packet is larger", maxMTU),
-		})
-	default:
+// quantity returns how to read a value that parse understands.
+func quantity[V any](parse func(string) (V, error)) func(d *decoder, n node) (V, bool) {
+	return func(d *decoder, n node) (V, bool) {
+		var zero V
+		if !d.wantKind(n, yaml.ScalarNode) {
+			return zero, false
+		}
+		text := n.Value
+		if isNull(n.Node) {
+			text = ""
+		}
+		v, err := parse(text)
+		if err != nil {
+			p := Problem{Text: err.Error()}
+			if e, ok := err.(*QuantityError); ok {
+				p = Problem{Text: e.Text, Expected: e.Expected, Nearest: e.Nearest}
+			}
+			d.problem(n.place(), p)
+			return zero, false
+		}
 		return v, true
 	}
-	return 0, false
 }
 
-// ends reads the mapping of a link's addresses.
-func ends(d *decoder, n node) ([]fileEnd, bool) {
-	var ends []fileEnd
-	ok := d.pairs(n, func(name, value node) {
-		end := fileEnd{node: name.place(), name: name.Value}
-		at(func(e *fileEnd) *field[[]field[netip.Prefix]] { return &e.prefixes }, list(quantity(parsePrefix)))(d, value, &end)
-		ends = append(ends, end)
-	})
-	return ends, ok
-}
-
-func addressesSchema() schema {
-	// Only the shape: Parse checks the addresses themselves.
-	prefix := textSchema(`^[0-9a-f.:]+/[0-9]{1,3}$`)
-	return schema{"type": "object", "maxProperties": 2, "additionalProperties": listSchema(prefix, 0, 2)}
-}
-
-// parsePrefix reads an interface's address with its prefix length.
-func parsePrefix(text string) (netip.Prefix, error) {
-	if p, err := netip.ParsePrefix(text); err == nil {
-		return p, nil
+// word reads a text. It refuses what YAML takes for something else, so that
+// editors that follow the schema see the file as we do.
+func word(d *decoder, n node) (string, bool) {
+	if !d.wantKind(n, yaml.ScalarNode) {
+		return "", false
 	}
-	e := &QuantityError{Text: quote(text) + " is no address with a prefix length", Expected: "one such as 10.9.0.1/24 or fd00:9::1/64"}
-	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
-		e.Nearest = text + "/64"
-		if a.Is4() {
-			e.Nearest = text + "/24"
+	if isNull(n.Node) || n.Value == "" {
+		d.problem(n.place(), Problem{Text: "no value", Expected: "a word"})
+		return "", false
+	}
+	if n.Tag != "!!str" && n.Style&yaml.TaggedStyle == 0 {
+		d.problem(n.place(), Problem{Text: fmt.Sprintf("YAML takes %s for %s", quote(n.Value), tagName(n.Tag)), Expected: "it in quotes, to be a word"})
+		return n.Value, false
+	}
+	return n.Value, true
+}
+
+// checked reads a word and then runs check on it.
+func checked(check func(text string) (Problem, bool)) func(d *decoder, n node) (string, bool) {
+	return func(d *decoder, n node) (string, bool) {
+		text, ok := word(d, n)
+		if !ok {
+			return text, false
 		}
+		p, ok := check(text)
+		if !ok {
+			d.problem(n.place(), p)
+		}
+		return text, ok
 	}
-	return netip.Prefix{}, e
+}
+
+// oneOf reads a word of a closed set.
+func oneOf(what string, words []string) func(d *decoder, n node) (string, bool) {
+	return checked(func(text string) (Problem, bool) {
+		for _, w := range words {
+			if w == text {
+				return Problem{}, true
+			}
+		}
+		expected := "one of " + strings.Join(words, ", ")
+		if len(words) == 1 {
+			expected = words[0]
+		}
+		return Problem{Text: "unknown " + what + " " + quote(text), Expected: expected, Nearest: nearestOne(text, words)}, false
+	})
+}
+
+// integer returns how to read a whole number from least to most. what names it
+// in errors: "a number of streams".
+func integer(what string, least, most uint64) func(d *decoder, n node) (uint64, bool) {
+	return func(d *decoder, n node) (uint64, bool) {
+		expected := fmt.Sprintf("%s from %d to %d", what, least, most)
+		v, ok := wholeNumber(d, n, expected)
+		if ok && (v < least || v > most) {
+			d.problem(n.place(), Problem{Text: n.Value + " is out of range", Expected: expected})
+			return 0, false
+		}
+		return v, ok
+	}
+}
+
+// wholeNumber reads plain digits: no hexadecimal, no octal, no quotes.
+func wholeNumber(d *decoder, n node, expected string) (uint64, bool) {
+	if !d.wantKind(n, yaml.ScalarNode) {
+		return 0, false
+	}
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	magnitude, negative := strings.CutPrefix(n.Value, "-")
+	digits, rest := cutDigits(magnitude)
+	p := Problem{Text: quote(n.Value) + " is not a whole number", Expected: expected + ", in plain digits"}
+	switch {
+	case isNull(n.Node):
+		p = Problem{Text: "no value", Expected: expected}
+	case quoted:
+		p.Text = quote(n.Value) + " is in quotes"
+	case digits == "" || rest != "" || digits[0] == '0' && digits != "0":
+	case negative:
+		p = Problem{Text: quote(n.Value) + " is negative", Expected: expected}
+	default:
+		v, err := strconv.ParseUint(digits, 10, 64)
+		if err == nil {
+			return v, true
+		}
+		p = Problem{Text: quote(n.Value) + " is out of range", Expected: expected}
+	}
+	d.problem(n.place(), p)
+	return 0, false
 }

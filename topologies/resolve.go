@@ -11,19 +11,19 @@ import (
 // result means something only if nothing was reported.
 func (d *decoder) resolve(f *file, profiles []Profile, engines []string) Topology {
 	t := Topology{Name: f.name.value, Seed: f.seed.or(defaultSeed)}
-	names := d.nodeNames(f)
-	for _, name := range names {
-		t.Nodes = append(t.Nodes, Node{Name: name})
+	nodes := d.nodes(f)
+	for _, n := range nodes {
+		t.Nodes = append(t.Nodes, Node{Name: n.value})
 	}
-	t.Links = d.links(f, names, profiles)
-	t.Experiment = d.experiment(&f.experiment, names, t.Links, engines)
+	t.Links = d.links(f, nodes, profiles)
+	t.Experiment = d.experiment(&f.experiment, nodes, t.Links, engines)
 	return t
 }
 
-// nodeNames returns the names of all nodes, also of those with a problem: a link
-// to a node with a bad name is not a second problem. It is nil when the file
-// does not say which nodes there are.
-func (d *decoder) nodeNames(f *file) []string {
+// nodes returns the names of all nodes, also of those with a problem: a link to a
+// node with a bad name is not a second problem. It is nil when the file does not
+// say which nodes there are.
+func (d *decoder) nodes(f *file) []field[string] {
 	if f.nodes.state != good {
 		return nil
 	}
@@ -33,14 +33,10 @@ func (d *decoder) nodeNames(f *file) []string {
 	case n > maxNodes:
 		d.problem(f.nodes.value[maxNodes].place, Problem{Text: count(n, "node"), Expected: fmt.Sprintf("at most %d", maxNodes)})
 	}
-	names := make([]string, len(f.nodes.value))
-	for i, n := range f.nodes.value {
-		names[i] = n.value
-	}
-	return names
+	return f.nodes.value
 }
 
-func (d *decoder) links(f *file, nodes []string, profiles []Profile) []Link {
+func (d *decoder) links(f *file, nodes []field[string], profiles []Profile) []Link {
 	if f.links.state != good {
 		return nil
 	}
@@ -72,7 +68,7 @@ func (d *decoder) links(f *file, nodes []string, profiles []Profile) []Link {
 	return links
 }
 
-func (d *decoder) link(i int, l *fileLink, nodes []string, profiles []Profile) (Link, []subnet) {
+func (d *decoder) link(i int, l *fileLink, nodes []field[string], profiles []Profile) (Link, []subnet) {
 	link := Link{Name: l.name.value, Profile: l.profile.or(""), MTU: int(l.mtu.or(defaultMTU))}
 	var base Profile
 	for _, p := range profiles {
@@ -95,7 +91,7 @@ func (d *decoder) link(i int, l *fileLink, nodes []string, profiles []Profile) (
 }
 
 // endpoints returns the link's two nodes, and whether they are two.
-func (d *decoder) endpoints(l *fileLink, nodes []string) (ends [2]string, ok bool) {
+func (d *decoder) endpoints(l *fileLink, nodes []field[string]) (ends [2]string, ok bool) {
 	if l.endpoints.state != good {
 		return ends, false
 	}
@@ -116,19 +112,23 @@ func (d *decoder) endpoints(l *fileLink, nodes []string) (ends [2]string, ok boo
 }
 
 // wantNode reports a node that does not exist.
-func (d *decoder) wantNode(f field[string], nodes []string) bool {
+func (d *decoder) wantNode(f field[string], nodes []field[string]) bool {
 	if f.state != good || nodes == nil {
 		return false
 	}
+	var names []string
 	for _, n := range nodes {
-		if n == f.value {
-			return true
+		if n.value == f.value {
+			return n.state == good
+		}
+		if n.state == good {
+			names = append(names, n.value)
 		}
 	}
 	d.problem(f.place, Problem{
 		Text:     "no node " + quote(f.value),
-		Expected: "one of " + some(nodes),
-		Nearest:  nearestOne(f.value, nodes),
+		Expected: "one of " + some(names),
+		Nearest:  nearestOne(f.value, names),
 	})
 	return false
 }

@@ -58,9 +58,10 @@ func (d *decoder) parseYAML(data []byte) *yaml.Node {
 	return value
 }
 
-// nextDocument reads the next document, or returns io.EOF. The library is known
-// to panic on some malformed files (go-yaml/yaml issues 665, 744 and 855): that
-// is a syntax error like any other.
+// nextDocument reads the next document, or returns io.EOF. The library panics
+// where its parser meets what it did not expect, did so on malformed files before
+// v3.0.1 (go-yaml/yaml issues 665, 744 and 855), and is no longer maintained:
+// that is a syntax error like any other.
 func nextDocument(from *yaml.Decoder) (root *yaml.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {

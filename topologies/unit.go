@@ -2,8 +2,8 @@ package topologies
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 )
 
 // unit is a spelling that a quantity may end with.
@@ -11,6 +11,7 @@ type unit struct {
 	name  string
 	scale uint64 // how many of the base unit it is
 	most  uint64 // largest quantity, in the base unit
+	base  string // the base unit: "bytes"
 }
 
 // Sane upper bounds. They keep every product of a rate, a time and a size that
@@ -24,36 +25,36 @@ const (
 
 func rateUnits() []unit {
 	return []unit{
-		{"bit", 1, mostRate},
-		{"kbit", 1e3, mostRate},
-		{"mbit", 1e6, mostRate},
-		{"gbit", 1e9, mostRate},
+		{"bit", 1, mostRate, "bit/s"},
+		{"kbit", 1e3, mostRate, "bit/s"},
+		{"mbit", 1e6, mostRate, "bit/s"},
+		{"gbit", 1e9, mostRate, "bit/s"},
 	}
 }
 
 func sizeUnits() []unit {
 	return []unit{
-		{"B", 1, mostBytes},
-		{"KB", 1e3, mostBytes},
-		{"MB", 1e6, mostBytes},
-		{"GB", 1e9, mostBytes},
-		{"KiB", 1 << 10, mostBytes},
-		{"MiB", 1 << 20, mostBytes},
-		{"GiB", 1 << 30, mostBytes},
+		{"B", 1, mostBytes, "bytes"},
+		{"KB", 1e3, mostBytes, "bytes"},
+		{"MB", 1e6, mostBytes, "bytes"},
+		{"GB", 1e9, mostBytes, "bytes"},
+		{"KiB", 1 << 10, mostBytes, "bytes"},
+		{"MiB", 1 << 20, mostBytes, "bytes"},
+		{"GiB", 1 << 30, mostBytes, "bytes"},
 	}
 }
 
 func timeUnits() []unit {
 	return []unit{
-		{"ns", 1, mostTime},
-		{"us", 1e3, mostTime},
-		{"ms", 1e6, mostTime},
-		{"s", 1e9, mostTime},
-		{"m", 60e9, mostTime},
+		{"ns", 1, mostTime, "nanoseconds"},
+		{"us", 1e3, mostTime, "nanoseconds"},
+		{"ms", 1e6, mostTime, "nanoseconds"},
+		{"s", 1e9, mostTime, "nanoseconds"},
+		{"m", 60e9, mostTime, "nanoseconds"},
 	}
 }
 
-func packetUnits() []unit { return []unit{{"packets", 1, mostPackets}} }
+func packetUnits() []unit { return []unit{{"packets", 1, mostPackets, "packets"}} }
 
 func unitNames(units []unit) []string {
 	names := make([]string, len(units))
@@ -105,11 +106,14 @@ func guessSize(n decimal, unit string) string {
 }
 
 func guessTime(n decimal, unit string) string {
-	lower := strings.TrimSuffix(strings.ToLower(unit), "s")
-	switch lower {
+	// Go's own spelling takes hours and compounds: 1h is 60m, 1m30s is 90s.
+	if d, err := time.ParseDuration(n.String() + unit); err == nil && d > 0 && d <= mostTime {
+		return FormatTime(d)
+	}
+	switch strings.TrimSuffix(strings.ToLower(unit), "s") {
 	case "nsec", "nanosecond", "n":
 		return n.String() + "ns"
-	case "usec", "microsecond", "u", "µ", "μ":
+	case "usec", "microsecond", "u":
 		return n.String() + "us"
 	case "msec", "millisecond", "milli":
 		return n.String() + "ms"
@@ -117,12 +121,8 @@ func guessTime(n decimal, unit string) string {
 		return n.String() + "s"
 	case "min", "minute":
 		return n.String() + "m"
-	case "h", "hr", "hour":
-		if hours, err := strconv.Atoi(n.whole); err == nil && n.fraction == "" && hours <= 24 {
-			return strconv.Itoa(hours*60) + "m"
-		}
 	case "m":
-		if strings.HasSuffix(strings.ToLower(unit), "s") {
+		if len(unit) == len("MS") {
 			return n.String() + "ms"
 		}
 	}

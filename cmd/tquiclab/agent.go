@@ -1,5 +1,22 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
 
-func (a *app) agentCommand() *cobra.Command { return &cobra.Command{Use: "agent", Hidden: true} }
+	"github.com/tquiclab/tquiclab/lab/agent"
+)
+
+// agentVerb is how run starts this program inside a node.
+const agentVerb = "agent"
+
+func (a *app) agentCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    agentVerb,
+		Short:  "Be the process of a lab inside a node (started by run)",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return agent.Main(c.Context(), a.stdin, a.stdout, a.engines)
+		},
+	}
+}

@@ -1,8 +1,17 @@
 package main
 
-import "github.com/tquiclab/tquiclab/engine"
+import (
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/mptcp"
+	"github.com/tquiclab/tquiclab/engine/quicgo"
+	"github.com/tquiclab/tquiclab/engine/tcp"
+)
 
 // newRegistry returns the engines of this program, in the order of lists.
 func newRegistry() engine.Registry {
-	return engine.NewRegistry()
+	return engine.NewRegistry(
+		quicgo.NewBond(), quicgo.New(),
+		mptcp.New(), mptcp.NewTLS(),
+		tcp.New(), tcp.NewTLS(),
+	)
 }

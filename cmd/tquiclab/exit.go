@@ -56,19 +56,11 @@ func (a *app) hint(err error) string {
 		return "type: sudo " + strings.Join(a.args, " ")
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
-		return fmt.Sprintf("see: %s --help", strings.Join(commandWords(a.args), " "))
+		verb, _, err := a.command().Find(a.args[1:])
+		if err != nil {
+			return "see: tquiclab --help"
+		}
+		return fmt.Sprintf("see: %s --help", verb.CommandPath())
 	}
 	return ""
-}
-
-// commandWords returns the program and its verbs, without flags and arguments.
-func commandWords(args []string) []string {
-	words := []string{"tquiclab"}
-	for _, arg := range args[1:] {
-		if len(words) > 1 && words[1] != "topologies" && words[1] != "results" || strings.HasPrefix(arg, "-") {
-			break
-		}
-		words = append(words, arg)
-	}
-	return words[:min(len(words), 3)]
 }

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -29,6 +30,10 @@ type app struct {
 	stateDir       string
 }
 
+// stateVariable names the folder in which labs keep their state, when that is
+// not lab.DefaultDir. Commands with another one see none of each other's labs.
+const stateVariable = "TQUICLAB_STATE"
+
 func main() {
 	exe, err := os.Executable()
 	if err != nil {
@@ -37,7 +42,7 @@ func main() {
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		args: os.Args, getenv: os.Getenv, executable: exe,
-		engines: newRegistry(), stateDir: lab.DefaultDir,
+		engines: newRegistry(), stateDir: cmp.Or(os.Getenv(stateVariable), lab.DefaultDir),
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {

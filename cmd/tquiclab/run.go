@@ -1,5 +1,202 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
 
-func (a *app) runCommand() *cobra.Command { return &cobra.Command{Use: "run"} }
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/runner"
+	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/results/report"
+	"github.com/tquiclab/tquiclab/topologies"
+)
+
+type runFlags struct {
+	experimentFlags
+	name    string
+	backend string
+	out     string
+	alone   bool
+	json    bool
+	verbose bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run TOPOLOGY",
+		Short: "Run transports over a topology and compare what they achieve",
+		Long: `Runs every engine of the experiment in every round, in shuffled order, over the
+topology's lab: raises the lab if it is not up, and takes it down again if it
+raised it. Every byte received is checked.
+
+An engine that uses several paths at once uses all links between the two nodes.
+One that uses a single path runs once on each, so that the best single path is
+measured. ENGINE@LINK or ENGINE@LINK+LINK pins an engine to links.
+
+The records go to a folder (--out): manifest.json, trials.jsonl, series/ and
+summary.json, which --json also prints. run exits with 1 when a transfer failed
+or was not intact.
+
+    sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeTopologies,
+		RunE:              func(c *cobra.Command, args []string) error { return a.runTopology(c, f, args[0]) },
+	}
+	f.experimentFlags.add(c)
+	addBackendFlag(c, &f.backend)
+	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
+	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default runs/LAB-DATE)")
+	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
+	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
+	addVerboseFlag(c, &f.verbose)
+	return c
+}
+
+// runTopology checks whatever can be checked before it raises the lab.
+func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
+	if err := checkBackend(f.backend); err != nil {
+		return err
+	}
+	t, err := a.loader().Find(name)
+	if err != nil {
+		return err
+	}
+	if err := f.apply(c, &t, a.loader().Engines); err != nil {
+		return err
+	}
+	if err := lab.CheckPrivileges(); err != nil {
+		return err
+	}
+	host := a.host(a.log(c))
+	if _, err := host.Backend(t, f.backend); err != nil {
+		return err
+	}
+	user, err := a.invokingUser()
+	if err != nil {
+		return err
+	}
+	folder, err := a.createFolder(f, t)
+	if err != nil {
+		return err
+	}
+	summary, runErr := a.measure(c, host, f, t, folder, user)
+	if err := user.own(folder.Dir()); err != nil {
+		runErr = errors.Join(runErr, err)
+	}
+	if len(summary.Trials) == 0 {
+		return runErr
+	}
+	return errors.Join(runErr, a.printSummary(f, *t.Experiment, summary, folder.Dir()), failedTrials(summary))
+}
+
+func (a *app) createFolder(f runFlags, t topologies.Topology) (*results.Run, error) {
+	out := f.out
+	if out == "" {
+		name := f.name
+		if name == "" {
+			name = t.Name
+		}
+		out = filepath.Join("runs", name+"-"+time.Now().Format("20060102-150405"))
+	}
+	return results.Create(out)
+}
+
+// measure runs the experiment in the lab, which it raises if need be.
+func (a *app) measure(c *cobra.Command, host lab.Host, f runFlags, t topologies.Topology, folder *results.Run, user *invokingUser) (results.Summary, error) {
+	ctx := c.Context()
+	up, err := host.Up(ctx, lab.UpConfig{Topology: t, Name: f.name, Backend: f.backend, OwnerPID: os.Getpid()})
+	if err != nil {
+		return results.Summary{}, errors.Join(err, folder.Discard())
+	}
+	summary, err := a.measureIn(ctx, c, up.Lab, f, t, folder, user)
+	// The run may have been interrupted; the lab goes down all the same.
+	down, released, downErr := up.Lab.Release(context.WithoutCancel(ctx))
+	if released {
+		warnLeft(a.stderr, down)
+	}
+	return summary, errors.Join(err, downErr)
+}
+
+func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f runFlags, t topologies.Topology, folder *results.Run, user *invokingUser) (results.Summary, error) {
+	release, err := l.Reserve(ctx)
+	if err != nil {
+		return results.Summary{}, errors.Join(err, folder.Discard())
+	}
+	defer release()
+	manifest, err := a.newManifest(l)
+	if err != nil {
+		return results.Summary{}, errors.Join(err, folder.Discard())
+	}
+	line := runner.NewLine(os.Stderr)
+	defer line.Close()
+	return runner.Run(ctx, runner.Config{
+		Lab: l, LabName: l.Name(), Topology: t, Backend: l.Backend(), Engines: a.engines,
+		Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone,
+		Folder: folder, Manifest: manifest,
+		Steal:    func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
+		Agent:    func() *exec.Cmd { return exec.Command(a.executable, agentVerb) },
+		Drop:     user.credential(),
+		Progress: line.Show,
+		Log:      a.log(c),
+	})
+}
+
+func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summary, dir string) error {
+	if f.json {
+		return writeJSON(a.stdout, s)
+	}
+	width := 0
+	if file, ok := a.stdout.(*os.File); ok {
+		if w, _, err := term.GetSize(int(file.Fd())); err == nil {
+			width = w
+		}
+	}
+	if err := report.Table(a.stdout, s, report.Options{Width: width, Workload: workloadText(x.Workload)}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "\nrecords: %s\n", dir)
+	return err
+}
+
+func workloadText(w topologies.Workload) string {
+	amount := topologies.FormatTime(w.Duration)
+	if w.Bytes > 0 {
+		amount = fmt.Sprintf("%d bytes", w.Bytes)
+	}
+	text := fmt.Sprintf("%s %s, %s", w.Kind, amount, plural(w.Streams, "stream"))
+	if w.Connections > 1 {
+		text += fmt.Sprintf(" on each of %d connections", w.Connections)
+	}
+	return text
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// failedTrials returns an error when not every transfer was intact.
+func failedTrials(s results.Summary) error {
+	var failed []string
+	for _, t := range s.Trials {
+		if !t.Intact {
+			failed = append(failed, fmt.Sprintf("%s in round %d: %s", t.Arm.Engine, t.Round, t.Error))
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d transfers failed:\n  %s", len(failed), len(s.Trials), strings.Join(failed, "\n  "))
+}

@@ -49,6 +49,14 @@ func addBackendFlag(c *cobra.Command, backend *string) {
 	c.Flags().StringVar(backend, "backend", lab.BackendAuto, "who emulates the impaired links: auto, netem or relay")
 }
 
+func checkBackend(backend string) error {
+	switch backend {
+	case lab.BackendAuto, lab.BackendNetem, lab.BackendRelay:
+		return nil
+	}
+	return usageError{fmt.Errorf("unknown backend %q: expected auto, netem or relay", backend)}
+}
+
 func addVerboseFlag(c *cobra.Command, verbose *bool) {
 	c.Flags().BoolVarP(verbose, "verbose", "v", false, "log details to standard error")
 }
@@ -71,6 +79,9 @@ type upResult struct {
 }
 
 func (a *app) up(c *cobra.Command, f upFlags, topology string) error {
+	if err := checkBackend(f.backend); err != nil {
+		return err
+	}
 	t, err := a.loader().Find(topology)
 	if err != nil {
 		return err

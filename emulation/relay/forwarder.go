@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -17,14 +16,8 @@ import (
 const (
 	receiveBatch = 64 // frames taken before departures get their turn
 
-	// A frame that the kernel has no room for is tried again for sendPatience,
-	// then counted as lost.
-	sendPatience = 20 * time.Millisecond
-	sendPause    = 50 * time.Microsecond
-
 	publishEvery = 10 * time.Millisecond // while the thread never rests
 	publishRetry = time.Millisecond      // while a reader holds the snapshot
-	downCheck    = 100 * time.Millisecond
 )
 
 // forwarder moves one direction's frames: from in, through the model, to out. It
@@ -52,14 +45,15 @@ type forwarder struct {
 // stats is what the relay counts beside the model.
 type stats struct {
 	lateness   lateness
-	unfinished uint64 // frames whose checksum the kernel had not computed
-	oversized  uint64 // frames longer than the interface's MTU, or than a slot
-	tagged     uint64 // frames with a VLAN tag, which the socket takes off
-	noMemory   uint64 // frames beyond what a direction may hold
-	sendFailed uint64 // frames that departed and could not be sent
-	sendRetry  uint64 // times that the kernel had no room for a frame
-	sendError  unix.Errno
+	unfinished uint64     // frames whose checksum the kernel had not computed
+	oversized  uint64     // frames longer than the interface's MTU, or than a slot
+	tagged     uint64     // frames with a VLAN tag, which the socket takes off
+	noMemory   uint64     // frames beyond what a direction may hold
+	sendFailed uint64     // frames that departed and could not be sent
+	sendRetry  uint64     // times that the kernel had no room for a frame
+	sendError  unix.Errno // of the latest such frame
 	state      State
+	realtime   bool // the thread has a real-time priority
 }
 
 type snapshot struct {
@@ -98,9 +92,8 @@ func (f *forwarder) close() error {
 // itself, and the thread ends with it.
 func (f *forwarder) run() error {
 	runtime.LockOSThread()
-	// The timer slack of 50 us would be added to every wait.
-	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("set timer slack: %w", err)
+	if err := f.hurry(); err != nil {
+		return err
 	}
 	for !f.stopping.Load() && f.stats.state != StateGone {
 		received := f.receive()
@@ -168,103 +161,6 @@ func (f *forwarder) arrive(fr frame) {
 	})
 	if !verdict.Accepted {
 		f.pool.give(buf)
-	}
-}
-
-// depart sends every packet that is due.
-func (f *forwarder) depart(now emulation.Time) {
-	for {
-		p, ideal, ok := f.model.Dequeue(now)
-		if ok {
-			f.sender.add(p.Data, ideal)
-		}
-		if f.sender.full() || !ok {
-			f.flush()
-		}
-		if !ok {
-			return
-		}
-	}
-}
-
-// flush sends the batch. A frame that the kernel has no room for is tried again;
-// one that cannot be sent at all is counted.
-func (f *forwarder) flush() {
-	s := f.sender
-	if s.n == 0 {
-		return
-	}
-	var patience time.Duration
-	for i := 0; i < s.n; {
-		next, err := s.sendFrom(i)
-		switch {
-		case err == nil:
-			i, patience = next, 0
-		case err == unix.EINTR:
-		case (err == unix.EAGAIN || err == unix.ENOBUFS) && patience < sendPatience:
-			// ENOBUFS: the backlog of the CPU on the other side of the veth is
-			// full (netdev_max_backlog).
-			f.stats.sendRetry++
-			patience += sendPause
-			time.Sleep(sendPause)
-		default:
-			f.stats.sendFailed++
-			f.stats.sendError, _ = errors.AsType[unix.Errno](err)
-			if f.out.gone() {
-				f.stats.state = StateGone
-			}
-			i++
-		}
-	}
-	now := f.clock.at(time.Now())
-	for i := range s.n {
-		f.stats.lateness.add(now.Sub(s.ideal[i]))
-		f.pool.give(s.buffers[i])
-		s.buffers[i], s.parts[i].Base = nil, nil
-	}
-	s.n = 0
-}
-
-// rest publishes the snapshot and waits for a frame, the next departure or end.
-func (f *forwarder) rest() error {
-	wait := time.Duration(-1)
-	if !f.publish(f.clock.at(time.Now())) {
-		wait = publishRetry
-	}
-	if f.stats.state == StateDown {
-		wait = downCheck
-	}
-	if next, ok := f.model.NextDeparture(); ok {
-		until := max(0, next.Sub(f.clock.at(time.Now())))
-		if wait < 0 || until < wait {
-			wait = until
-		}
-	}
-	var timeout *unix.Timespec
-	if wait >= 0 {
-		ts := unix.NsecToTimespec(int64(wait))
-		timeout = &ts
-	}
-	fds := [2]unix.PollFd{{Fd: int32(f.in.fd()), Events: unix.POLLIN}, {Fd: int32(f.stop), Events: unix.POLLIN}}
-	_, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
-		uintptr(unsafe.Pointer(timeout)), 0, 0, 0)
-	if errno != 0 && errno != unix.EINTR {
-		return fmt.Errorf("poll %s: %w", f.in.name, errno)
-	}
-	if fds[0].Revents&^unix.POLLIN != 0 || f.stats.state == StateDown {
-		f.inspect()
-	}
-	return nil
-}
-
-// inspect finds out why the port signals an error: its interface was set down,
-// or deleted.
-func (f *forwarder) inspect() {
-	if err := f.in.takeError(); err != nil {
-		f.stats.state = StateDown
-	}
-	if f.in.gone() {
-		f.stats.state = StateGone
 	}
 }
 

@@ -128,8 +128,15 @@ func (s *space) dropped(name string) uint64 {
 	return s.link(name).Attrs().Statistics.TxDropped
 }
 
-// offloadsOff makes each frame one packet with its checksum in place.
-func (s *space) offloadsOff(name string) {
+// offload is the state of an interface's feature.
+type offload bool
+
+const (
+	offloadOff offload = false
+	offloadOn  offload = true
+)
+
+func (s *space) setFeature(name, feature string, to offload) {
 	s.tb.Helper()
 	s.do(func() error {
 		e, err := ethtool.NewEthtool()
@@ -137,17 +144,17 @@ func (s *space) offloadsOff(name string) {
 			return err
 		}
 		defer e.Close()
-		return e.Change(name, map[string]bool{
-			"tx-checksum-ip-generic":       false,
-			"tx-tcp-segmentation":          false,
-			"tx-tcp6-segmentation":         false,
-			"tx-tcp-ecn-segmentation":      false,
-			"tx-tcp-mangleid-segmentation": false,
-			"tx-generic-segmentation":      false,
-			"tx-udp-segmentation":          false,
-			"rx-gro":                       false,
-		})
+		return e.Change(name, map[string]bool{feature: bool(to)})
 	})
+}
+
+// packetOffloads are the features that make a frame something else than a
+// finished packet.
+var packetOffloads = [...]string{
+	"tx-checksum-ip-generic",
+	"tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation",
+	"tx-generic-segmentation", "tx-udp-segmentation",
+	"rx-gro",
 }
 
 var (
@@ -177,7 +184,9 @@ func newRig(tb testing.TB) *rig {
 		if err := r.w.netlink.LinkAdd(veth); err != nil {
 			tb.Fatalf("add veth %s: %v", end.name, err)
 		}
-		end.node.offloadsOff(end.name)
+		for _, feature := range packetOffloads {
+			end.node.setFeature(end.name, feature, offloadOff)
+		}
 		r.w.do(func() error {
 			return os.WriteFile("/proc/sys/net/ipv6/conf/w"+end.name+"/disable_ipv6", []byte("1"), 0)
 		})
@@ -192,6 +201,31 @@ func newRig(tb testing.TB) *rig {
 		}
 		end.node.set(end.name, true)
 		r.w.set("w"+end.name, true)
+	}
+	return r
+}
+
+// quiet makes sure that all frames on the wire are the test's own: the nodes know
+// each other's Ethernet addresses for good and do not speak IPv6.
+func (r *rig) quiet() *rig {
+	r.tb.Helper()
+	for _, end := range []struct {
+		node, peer *space
+		name, far  string
+		addr       netip.Prefix // of the peer
+	}{{r.a, r.b, "a", "b", addrB4}, {r.b, r.a, "b", "a", addrA4}} {
+		end.node.do(func() error {
+			return os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0)
+		})
+		err := end.node.netlink.NeighSet(&netlink.Neigh{
+			LinkIndex:    end.node.link(end.name).Attrs().Index,
+			State:        netlink.NUD_PERMANENT,
+			IP:           end.addr.Addr().AsSlice(),
+			HardwareAddr: end.peer.link(end.far).Attrs().HardwareAddr,
+		})
+		if err != nil {
+			r.tb.Fatalf("set neighbour of %s: %v", end.name, err)
+		}
 	}
 	return r
 }
@@ -213,6 +247,18 @@ func (r *rig) ports() [2]*Port {
 		r.tb.Cleanup(func() { _ = p.Close() })
 	}
 	return ports
+}
+
+// nodePort opens a packet socket on a's own end, to send raw frames from.
+func (r *rig) nodePort() *Port {
+	r.tb.Helper()
+	var port *Port
+	r.a.do(func() (err error) {
+		port, err = OpenPort("a")
+		return err
+	})
+	r.tb.Cleanup(func() { _ = port.Close() })
+	return port
 }
 
 // start runs a relay process on the wire, up being from a to b.

@@ -37,6 +37,7 @@ type WireStatus struct {
 // the relay's own failures: a run that has them was not emulated as asked.
 type DirectionStatus struct {
 	State           State               `json:"state"`
+	Realtime        bool                `json:"realtime"` // its thread runs at a real-time priority
 	ArrivedPackets  uint64              `json:"arrived_packets"`
 	ArrivedBytes    uint64              `json:"arrived_bytes"` // Ethernet frames
 	DepartedPackets uint64              `json:"departed_packets"`
@@ -68,6 +69,7 @@ func (d RelayDrops) Total() uint64 {
 func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 	d := DirectionStatus{
 		State:           s.state,
+		Realtime:        s.realtime,
 		ArrivedPackets:  s.model.ArrivedPackets,
 		ArrivedBytes:    s.model.ArrivedBytes,
 		DepartedPackets: s.model.DepartedPackets,

@@ -52,7 +52,7 @@ func (e bond) Dial(ctx context.Context, c engine.Config) (engine.Session, error)
 		s.wg.Go(func() { results <- s.settled(e.join(dialCtx, s, i, c)) })
 	}
 	s.cancelDial = cancel
-	if err := awaitPaths(ctx, results, len(c.Paths)); err != nil {
+	if err := awaitPaths(results, len(c.Paths)); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("quic-go-bond: %w", err)
 	}
@@ -64,8 +64,9 @@ func (e bond) Dial(ctx context.Context, c engine.Config) (engine.Session, error)
 }
 
 // awaitPaths waits until every path has settled, or lateJoin after the first one
-// came up. It returns an error when none did.
-func awaitPaths(ctx context.Context, results <-chan error, n int) error {
+// came up. It returns an error when none did. The dials end with Dial's context, so
+// they bound the wait.
+func awaitPaths(results <-chan error, n int) error {
 	var errs []error
 	var late <-chan time.Time
 	up := 0
@@ -82,8 +83,6 @@ func awaitPaths(ctx context.Context, results <-chan error, n int) error {
 			}
 		case <-late:
 			return nil
-		case <-ctx.Done():
-			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
 	}
 	if up == 0 {

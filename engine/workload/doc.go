@@ -14,8 +14,9 @@
 //	end       the sender's half-close
 //
 // So a sender that returns without an error knows what the receiver got. The
-// listener always has the last word (its verdict, or its end), so the dialler may
-// close its sessions as soon as Request has returned.
+// listener always has the last word (its verdict, or its end) and waits until the
+// dialler has ended the stream upon it, so either side may close its sessions as soon
+// as its call has returned.
 //
 // Files: bulk.go has the two calls and the set of streams, transfer.go the life of
 // one stream, request.go the request and the verdict on the wire, segment.go how

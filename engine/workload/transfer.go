@@ -70,13 +70,25 @@ func (t *transfer) send(stream engine.Stream, r request, report *StreamReport, p
 			return fmt.Errorf("write at offset %d: %w", report.Bytes, err)
 		}
 		if n == 0 {
-			return awaitVerdict(stream, report)
+			return awaitVerdict(stream, r, report)
 		}
 	}
 }
 
+// lingerTimeout bounds how long the listener's side waits for the dialler's end.
+const lingerTimeout = 5 * time.Second
+
+// linger waits on the listener's side until the dialler has ended the stream, which
+// says that the listener's last word has arrived: its session may close now. However
+// the wait ends, the transfer is over.
+func linger(stream engine.Stream) {
+	timer := time.AfterFunc(lingerTimeout, func() { stream.Close() })
+	defer timer.Stop()
+	_, _ = io.Copy(io.Discard, stream)
+}
+
 // awaitVerdict reads what the receiver made of the stream, and ends the stream.
-func awaitVerdict(stream engine.Stream, report *StreamReport) error {
+func awaitVerdict(stream engine.Stream, r request, report *StreamReport) error {
 	var buf [verdictSize]byte
 	if _, err := io.ReadFull(stream, buf[:]); err != nil {
 		return fmt.Errorf("read the receiver's verdict: %w", err)
@@ -97,6 +109,9 @@ func awaitVerdict(stream engine.Stream, report *StreamReport) error {
 	if err := stream.CloseWrite(); err != nil {
 		return fmt.Errorf("end the stream: %w", err)
 	}
+	if r.role == Receive {
+		linger(stream)
+	}
 	return nil
 }
 
@@ -115,6 +130,7 @@ func (t *transfer) receive(stream engine.Stream, r request, report *StreamReport
 		return fmt.Errorf("write the verdict: %w", err)
 	}
 	if r.role != Receive {
+		linger(stream)
 		return nil
 	}
 	// The dialler returns first, and its session may end then: it waits for the

@@ -16,36 +16,36 @@ func width(s string) int {
 
 func runeWidth(r rune) int {
 	switch {
+	case r < 0x300: // the common case, before any table
+		return 1
 	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
 		return 0
-	case unicode.Is(wideRunes(), r):
+	case isWide(r):
 		return 2
 	}
 	return 1
 }
 
-// wideRunes are the blocks whose characters terminals draw two columns wide:
-// those of East Asian Width W and F in Unicode Standard Annex 11, by block.
-func wideRunes() *unicode.RangeTable {
-	return &unicode.RangeTable{
-		R16: []unicode.Range16{
-			{Lo: 0x1100, Hi: 0x115f, Stride: 1}, // Hangul Jamo, leading consonants
-			{Lo: 0x2e80, Hi: 0x303e, Stride: 1}, // CJK radicals and punctuation
-			{Lo: 0x3041, Hi: 0xa4cf, Stride: 1}, // Kana to Yi
-			{Lo: 0xa960, Hi: 0xa97c, Stride: 1},
-			{Lo: 0xac00, Hi: 0xd7a3, Stride: 1}, // Hangul
-			{Lo: 0xf900, Hi: 0xfaff, Stride: 1},
-			{Lo: 0xfe30, Hi: 0xfe6f, Stride: 1},
-			{Lo: 0xff01, Hi: 0xff60, Stride: 1}, // full-width forms
-			{Lo: 0xffe0, Hi: 0xffe6, Stride: 1},
-		},
-		R32: []unicode.Range32{
-			{Lo: 0x1f300, Hi: 0x1f64f, Stride: 1}, // pictographs
-			{Lo: 0x1f680, Hi: 0x1f6ff, Stride: 1},
-			{Lo: 0x1f900, Hi: 0x1f9ff, Stride: 1},
-			{Lo: 0x20000, Hi: 0x3fffd, Stride: 1},
-		},
+// isWide reports whether terminals draw r two columns wide: East Asian Width W and
+// F of Unicode Standard Annex 11, by block.
+func isWide(r rune) bool {
+	switch {
+	case 0x1100 <= r && r <= 0x115f, // Hangul Jamo, leading consonants
+		0x2e80 <= r && r <= 0x303e, // CJK radicals and punctuation
+		0x3041 <= r && r <= 0xa4cf, // Kana to Yi
+		0xa960 <= r && r <= 0xa97c, // Hangul Jamo, extended
+		0xac00 <= r && r <= 0xd7a3, // Hangul
+		0xf900 <= r && r <= 0xfaff, // CJK compatibility
+		0xfe30 <= r && r <= 0xfe6f,
+		0xff01 <= r && r <= 0xff60, // full-width forms
+		0xffe0 <= r && r <= 0xffe6,
+		0x1f300 <= r && r <= 0x1f64f, // pictographs
+		0x1f680 <= r && r <= 0x1f6ff,
+		0x1f900 <= r && r <= 0x1f9ff,
+		0x20000 <= r && r <= 0x3fffd: // CJK extensions
+		return true
 	}
+	return false
 }
 
 // plain makes text from outside fit for a terminal: control characters, line
@@ -64,17 +64,22 @@ func plain(s string) string {
 // allow. A limit of 0 is none.
 func wrap(s string, limit int) []string {
 	var lines []string
-	line := ""
+	var line strings.Builder
+	columns := 0
 	for word := range strings.FieldsSeq(s) {
+		w := width(word)
 		switch {
-		case line == "":
-			line = word
-		case limit > 0 && width(line)+1+width(word) > limit:
-			lines = append(lines, line)
-			line = word
+		case line.Len() == 0:
+			columns = w
+		case limit > 0 && columns+1+w > limit:
+			lines = append(lines, line.String())
+			line.Reset()
+			columns = w
 		default:
-			line += " " + word
+			line.WriteByte(' ')
+			columns += 1 + w
 		}
+		line.WriteString(word)
 	}
-	return append(lines, line)
+	return append(lines, line.String())
 }

@@ -1,0 +1,93 @@
+package topologies
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+)
+
+// Readers and schemas of values that this format alone has.
+
+const maxSeed = math.MaxUint64
+
+// nodes reads the mapping of nodes: names, each with nothing under it yet.
+func nodes(d *decoder, n node) ([]field[string], bool) {
+	var nodes []field[string]
+	readName := nameOf("node", maxNodeName, "it becomes part of a namespace's name", nil)
+	ok := d.pairs(n, func(name, value node) {
+		var f field[string]
+		at(func(f *field[string]) *field[string] { return f }, readName)(d, name, &f)
+		nodes = append(nodes, f)
+		if isNull(value.Node) {
+			return // `client:` on a line of its own
+		}
+		d.pairs(value, func(key, _ node) {
+			d.problem(place{key.place().position, value.path}, Problem{Text: "unknown key " + quote(key.Value), Expected: "nothing: nodes have no settings"})
+		})
+	})
+	return nodes, ok
+}
+
+func nodesSchema() schema {
+	return schema{
+		"type":                 "object",
+		"propertyNames":        schema{"pattern": namePattern(maxNodeName)},
+		"additionalProperties": schema{"type": []string{"object", "null"}, "maxProperties": 0},
+		"minProperties":        2,
+		"maxProperties":        maxNodes,
+	}
+}
+
+// mtu reads an MTU and says why one is impossible.
+func mtu(d *decoder, n node) (uint64, bool) {
+	v, ok := wholeNumber(d, n, fmt.Sprintf("an MTU of %d to %d bytes", minMTU, maxMTU))
+	switch {
+	case !ok:
+		return 0, false
+	case v < minMTU:
+		d.problem(n.place(), Problem{
+			Text:     fmt.Sprintf("mtu %d is too small", v),
+			Expected: fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU),
+		})
+	case v > maxMTU:
+		d.problem(n.place(), Problem{
+			Text:     fmt.Sprintf("mtu %d is too large", v),
+			Expected: fmt.Sprintf("at most %d bytes: no IP packet is larger", maxMTU),
+		})
+	default:
+		return v, true
+	}
+	return 0, false
+}
+
+// ends reads the mapping of a link's addresses.
+func ends(d *decoder, n node) ([]fileEnd, bool) {
+	var ends []fileEnd
+	ok := d.pairs(n, func(name, value node) {
+		end := fileEnd{node: name.place(), name: name.Value}
+		at(func(e *fileEnd) *field[[]field[netip.Prefix]] { return &e.prefixes }, list(quantity(parsePrefix)))(d, value, &end)
+		ends = append(ends, end)
+	})
+	return ends, ok
+}
+
+func addressesSchema() schema {
+	// Only the shape: Parse checks the addresses themselves.
+	prefix := textSchema(`^[0-9a-f.:]+/[0-9]{1,3}$`)
+	return schema{"type": "object", "maxProperties": 2, "additionalProperties": listSchema(prefix, 0, 2)}
+}
+
+// parsePrefix reads an interface's address with its prefix length.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p, nil
+	}
+	e := &QuantityError{Text: quote(text) + " is no address with a prefix length", Expected: "one such as 10.9.0.1/24 or fd00:9::1/64"}
+	if a, err := netip.ParseAddr(text); err == nil && a.Zone() == "" {
+		e.Nearest = text + "/64"
+		if a.Is4() {
+			e.Nearest = text + "/24"
+		}
+	}
+	return netip.Prefix{}, e
+}
