@@ -128,8 +128,12 @@ func paths(a arm, node string) []engine.Path {
 // of the failure may come a moment later.
 const farewell = 2 * time.Second
 
-// together runs both functions and returns the error of the one that failed
-// first, or nil.
+// errOtherSide marks errors that only say that the other side failed.
+var errOtherSide = errors.New("the other side failed")
+
+// together runs the functions at the same time and returns their errors joined,
+// in the order in which they came: the first is most likely the reason. Those
+// that still run a farewell after it are ended, and say nothing of their own.
 func together(ctx context.Context, fs ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -139,17 +143,19 @@ func together(ctx context.Context, fs ...func(context.Context) error) error {
 		all.Go(func() {
 			if err := f(ctx); err != nil {
 				failed <- err
-				time.AfterFunc(farewell, func() { cancel(fmt.Errorf("the other side failed: %w", err)) })
+				time.AfterFunc(farewell, func() { cancel(errOtherSide) })
 			}
 		})
 	}
 	all.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
+	close(failed)
+	var errs []error
+	for err := range failed {
+		if !errors.Is(err, errOtherSide) {
+			errs = append(errs, err)
+		}
 	}
+	return errors.Join(errs...)
 }
 
 // transfer moves the data, with all counters read before and after it. The error
