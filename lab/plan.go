@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -168,7 +167,7 @@ func (p *Plan) addBackend() {
 	var wires []string
 	for _, l := range p.Topology.Links {
 		if l.Impaired() {
-			wires = append(wires, fmt.Sprintf("%s up{%s} down{%s}", l.Name, impairmentText(l.Up), impairmentText(l.Down)))
+			wires = append(wires, fmt.Sprintf("%s: up %s, down %s", l.Name, topologies.Summary(l.Up), topologies.Summary(l.Down)))
 		}
 	}
 	step := Step{
@@ -223,32 +222,4 @@ func sysctlText(sysctls []link.Sysctl) string {
 		text[i] = s.Name + "=" + s.Value
 	}
 	return strings.Join(text, " ")
-}
-
-// impairmentText says what a direction does, as in a topology file.
-func impairmentText(i emulation.Impairments) string {
-	var parts []string
-	add := func(name, value string) { parts = append(parts, name+" "+value) }
-	if i.Rate > 0 {
-		add("rate", topologies.FormatRate(i.Rate))
-	}
-	if i.Delay > 0 {
-		add("delay", topologies.FormatTime(i.Delay))
-	}
-	if i.Jitter > 0 {
-		add("jitter", topologies.FormatTime(i.Jitter))
-	}
-	if i.Loss > 0 {
-		add("loss", topologies.FormatPercent(i.Loss))
-	}
-	if i.Queue != (emulation.Queue{}) {
-		add("queue", topologies.FormatQueue(i.Queue))
-	}
-	if i.MTU > 0 {
-		add("mtu", fmt.Sprint(i.MTU))
-	}
-	if len(parts) == 0 {
-		return "nothing"
-	}
-	return strings.Join(parts, " ")
 }

@@ -30,13 +30,14 @@ func directions(l Link) string {
 	case !l.Impaired():
 		return "unimpaired"
 	case l.Up == l.Down:
-		return "both ways " + summary(l.Up)
+		return "both ways " + Summary(l.Up)
 	}
-	return "up " + summary(l.Up) + ", down " + summary(l.Down)
+	return "up " + Summary(l.Up) + ", down " + Summary(l.Down)
 }
 
-// summary returns what a direction does, in a few words.
-func summary(i emulation.Impairments) string {
+// Summary returns what a direction does, in a few words: 12mbit 35ms±5ms loss
+// 0.01% queue 300ms.
+func Summary(i emulation.Impairments) string {
 	if i.IsZero() {
 		return "unimpaired"
 	}
