@@ -1,0 +1,120 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/topologies"
+)
+
+// Lab is what the runner needs of a lab that is up. *lab.Lab is one.
+type Lab interface {
+	// Start starts a command inside a node's namespace; the caller waits for it.
+	Start(node string, cmd *exec.Cmd) error
+	// Do runs f on a thread inside a node's namespace.
+	Do(node string, f func() error) error
+	// Wires returns what each impaired link has done so far.
+	Wires(ctx context.Context) ([]lab.WireStatus, error)
+	// UseLinks makes MPTCP use the named links only; no names means all.
+	UseLinks(names ...string) error
+}
+
+// Config says what to run.
+type Config struct {
+	Lab      Lab
+	LabName  string
+	Topology topologies.Topology
+	Backend  string // relay, netem or direct
+	Engines  engine.Registry
+	// Experiment says who sends to whom, with which engines (`name` or
+	// `name@link+link`), what and how often.
+	Experiment topologies.Experiment
+	Seed       uint64 // of the order and of the data
+	// Alone adds, for each multipath engine, an arm on each of its paths alone, so
+	// that the aggregation benefit can be computed.
+	Alone bool
+	// Calibration is what the paths were found to give; empty means that nobody
+	// looked, which the result will say.
+	Calibration []results.Calibration
+
+	// Folder takes the records. Run finishes it; after an error it is closed
+	// without a summary.
+	Folder *results.Run
+	// Manifest has what the caller knows (command line, build, machine, what was
+	// read back from the lab); Run fills in the rest and writes it.
+	Manifest results.Manifest
+	// Steal returns the CPU time in seconds that the host took away since boot.
+	Steal func() (float64, error)
+
+	// Agent returns a new command that runs agent.Main. Run starts it in a node.
+	Agent func() *exec.Cmd
+	// Drop is the user that the agents become once their sockets are open; nil
+	// means that they stay who they are.
+	Drop *agent.Credential
+	// Patience is how long setting a trial up may take, and how much longer than
+	// due its transfer; 0 means 30 s.
+	Patience time.Duration
+	// Progress, which may be nil, is called every 100 ms and after each trial, from
+	// one goroutine at a time. It must not block.
+	Progress func(Progress)
+	Log      *slog.Logger // nil means silent
+}
+
+const defaultPatience = 30 * time.Second
+
+// validate returns every reason why c cannot run, joined, or nil.
+func (c Config) validate() error {
+	var errs []error
+	missing := func(absent bool, what string) {
+		if absent {
+			errs = append(errs, errors.New("run: there is no "+what))
+		}
+	}
+	missing(c.Lab == nil, "lab")
+	missing(c.Folder == nil, "results folder")
+	missing(c.Agent == nil, "agent command")
+	missing(c.Steal == nil, "source of the steal time")
+	x := c.Experiment
+	if len(x.Engines) == 0 {
+		errs = append(errs, errors.New("run: no engine is chosen: name some with --engine"))
+	}
+	if x.Rounds < 1 {
+		errs = append(errs, fmt.Errorf("run: %d rounds are none: ask for 1 or more", x.Rounds))
+	}
+	w := x.Workload
+	if w.Kind != "bulk" {
+		errs = append(errs, fmt.Errorf("run: unknown workload %q: known is bulk", w.Kind))
+	}
+	if (w.Duration > 0) == (w.Bytes > 0) || w.Duration < 0 || w.Bytes < 0 {
+		errs = append(errs, fmt.Errorf("run: a bulk workload needs either a duration or bytes: it has %v and %d", w.Duration, w.Bytes))
+	}
+	if w.Streams < 1 || w.Connections < 1 {
+		errs = append(errs, fmt.Errorf("run: a workload needs a stream and a connection: it has %d and %d", w.Streams, w.Connections))
+	}
+	if len(c.Topology.Between(x.From, x.To)) == 0 {
+		errs = append(errs, fmt.Errorf("run: no link of %s joins %q and %q", c.Topology.Name, x.From, x.To))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults fills in what zero values stand for.
+func (c Config) withDefaults() Config {
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
+	if c.Progress == nil {
+		c.Progress = func(Progress) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}

@@ -1,0 +1,30 @@
+// Package runner measures: it runs every arm in every round, interleaved and in
+// shuffled order, and records what each trial came to.
+//
+// An arm is an engine with the links that it uses. A trial is one arm in one
+// round: two fresh agents, one dialling and one listening, move checked data
+// while the interfaces' counters are sampled. A trial that fails keeps its place
+// with the reason; the others go on.
+//
+// The package raises no lab and takes none down, and draws no table: what it
+// measured is in the run folder and in the Summary that Run returns.
+//
+// Files: config.go says what to run, arms.go plans it, run.go goes through the
+// plan, trial.go through one trial, bounds.go says how long one may take;
+// record.go turns what was measured into a result, wires.go and warnings.go say
+// what to think of it; progress.go is what a watcher sees, line.go a terminal's
+// line of it.
+//
+// # Invariants
+//
+// No agent outlives Run. A trial that ended is on the disk before the next one
+// begins. A trial that the user cut short is not recorded: it says nothing about
+// its arm. A value that was not measured is null.
+//
+// # Limitations
+//
+// Shares and packets come from interface counters, which also count what the
+// kernel says to neighbours, and segments before segmentation where offloads are
+// on (links without a wire). The relay's lateness is counted since the lab came
+// up, so it may stem from before the run.
+package runner

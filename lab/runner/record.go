@@ -1,0 +1,174 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/sampler"
+	"github.com/tquiclab/tquiclab/results"
+)
+
+// measurement is everything that was read about one trial.
+type measurement struct {
+	planned
+	from, to         string // nodes: who sends, who receives
+	failure          error
+	sender, receiver agent.Transfer
+	received         int64          // bytes, the receiver's last word
+	totals           sampler.Totals // over the transfer; nil when there was none
+	wiresStart       []lab.WireStatus
+	wires            []lab.WireStatus // over the transfer
+	stealStart       float64
+	stolen           float64
+}
+
+// trial makes the record.
+func (m *measurement) trial() results.Trial {
+	t := results.Trial{
+		Round:   m.round,
+		Order:   m.order,
+		Arm:     m.arm.Arm,
+		Bytes:   m.received,
+		StolenS: m.stolen,
+	}
+	if m.failure != nil {
+		t.Error = m.failure.Error()
+	} else {
+		m.judge(&t)
+	}
+	if m.totals != nil {
+		t.Paths = m.paths(t.GoodputBPS)
+	}
+	if m.sender.Usage.PeakRSS > 0 {
+		t.Sender = usage(m.sender.Usage, t.Bytes, m.packets(m.from))
+	}
+	if m.receiver.Usage.PeakRSS > 0 {
+		t.Receiver = usage(m.receiver.Usage, t.Bytes, m.packets(m.to))
+	}
+	return t
+}
+
+// judge fills in what a transfer that ran to its end came to. Goodput counts
+// from the sender's first write to the receiver's last byte: both clocks are the
+// machine's CLOCK_MONOTONIC.
+func (m *measurement) judge(t *results.Trial) {
+	s, r := m.sender.Report, m.receiver.Report
+	t.Bytes = r.Bytes
+	t.StallMaxMS = float64(r.MaxGap) / float64(time.Millisecond)
+	switch {
+	case !r.Intact:
+		t.Error = "not intact: the receiver says: " + r.Reason
+	case !s.Intact:
+		t.Error = "not intact: the sender says: " + s.Reason
+	case s.Bytes != r.Bytes:
+		t.Error = "not intact: sender and receiver disagree on how much was sent"
+	case r.Bytes == 0 || r.LastNS <= s.StartNS:
+		t.Error = "nothing arrived"
+	default:
+		t.Intact = true
+	}
+	if d := float64(r.LastNS-s.StartNS) / 1e9; r.Bytes > 0 && d > 0 {
+		t.DurationS = d
+		t.GoodputBPS = float64(r.Bytes) * 8 / d
+	}
+}
+
+// paths returns each link's part, in the arm's order. Shares are those of the
+// receiving interfaces' bytes.
+func (m *measurement) paths(goodput float64) []results.TrialPath {
+	var all uint64
+	for _, l := range m.arm.Paths {
+		all += m.totals[sampler.Interface{Node: m.to, Link: l}].RxBytes
+	}
+	var paths []results.TrialPath
+	for _, l := range m.arm.links {
+		p := results.TrialPath{
+			Link:            l.Name,
+			SentPackets:     m.totals[sampler.Interface{Node: m.from, Link: l.Name}].TxPackets,
+			SRTTMS:          srtt(m.sender.Stats, l.Name),
+			ReinjectedBytes: reinjected(m.sender.Stats, l.Name),
+		}
+		if all > 0 {
+			p.Share = float64(m.totals[sampler.Interface{Node: m.to, Link: l.Name}].RxBytes) / float64(all)
+			p.GoodputBPS = goodput * p.Share
+		}
+		if w := wire(m.wires, l.Name); w != nil {
+			d := w.Down
+			if l.End(m.from) == 0 {
+				d = w.Up
+			}
+			p.LostPackets = new(d.DroppedPackets())
+			p.Drops = d.Dropped
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+// packets returns how many data packets the node handled: those that the sender
+// sent or the receiver received, over the arm's links.
+func (m *measurement) packets(node string) uint64 {
+	var n uint64
+	for _, l := range m.arm.Paths {
+		c := m.totals[sampler.Interface{Node: node, Link: l}]
+		if node == m.from {
+			n += c.TxPackets
+		} else {
+			n += c.RxPackets
+		}
+	}
+	return n
+}
+
+// usage puts a side's costs in relation to what it moved.
+func usage(u agent.Usage, bytes int64, packets uint64) results.Usage {
+	r := results.Usage{CPUS: u.CPU.Seconds(), PeakRSSBytes: u.PeakRSS, GCCycles: u.GCCycles}
+	if bytes > 0 {
+		r.CPUSPerGbit = r.CPUS / (float64(bytes) * 8 / 1e9)
+	}
+	if packets > 0 {
+		r.AllocsPerPacket = new(float64(u.Mallocs) / float64(packets))
+		r.AllocBytesPerPacket = new(float64(u.AllocBytes) / float64(packets))
+	}
+	return r
+}
+
+// srtt returns the mean of the sessions' smoothed round-trip times on a link in
+// ms, or nil where no session knows one.
+func srtt(sessions []engine.Stats, link string) *float64 {
+	var sum time.Duration
+	n := 0
+	for p := range pathStats(sessions, link) {
+		if p.SRTT > 0 {
+			sum += p.SRTT
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return new(float64(sum) / float64(n) / float64(time.Millisecond))
+}
+
+func reinjected(sessions []engine.Stats, link string) uint64 {
+	var n uint64
+	for p := range pathStats(sessions, link) {
+		n += p.ReinjectedBytes
+	}
+	return n
+}
+
+// pathStats goes over the sessions' statistics of one link.
+func pathStats(sessions []engine.Stats, link string) func(yield func(engine.PathStats) bool) {
+	return func(yield func(engine.PathStats) bool) {
+		for _, s := range sessions {
+			for _, p := range s.Paths {
+				if p.Link == link && !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}

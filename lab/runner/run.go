@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/link"
+	"github.com/tquiclab/tquiclab/lab/sampler"
+	"github.com/tquiclab/tquiclab/results"
+)
+
+// run is the state of one call of Run. One goroutine owns it.
+type run struct {
+	Config
+	dialler, listener string // the nodes
+	plan              []planned
+	counters          *sampler.Reader
+	trials            []results.Trial
+	warnings          []string
+	began             time.Time
+	stealStart        float64
+	wiresStart        []lab.WireStatus
+	stealPerS         float64 // CPU seconds that the machine has in a second
+}
+
+// Run runs the experiment and returns its summary, which is in the folder by
+// then. Trials that failed are in it with their reasons and are no error of Run.
+//
+// When ctx ends, what is done is kept: the summary is written with Complete
+// false and returned together with an error that wraps the context's cause. An
+// engine that this machine cannot run gives an error that wraps
+// engine.ErrUnsupported before anything is measured.
+func Run(ctx context.Context, c Config) (results.Summary, error) {
+	if err := c.validate(); err != nil {
+		return results.Summary{}, err
+	}
+	r, err := newRun(c.withDefaults())
+	if err != nil {
+		return results.Summary{}, errors.Join(err, c.Folder.Close())
+	}
+	defer r.counters.Close()
+	runErr := r.start(ctx)
+	if runErr == nil {
+		runErr = r.rounds(ctx)
+	}
+	summary, err := r.finish(ctx, runErr)
+	return summary, errors.Join(runErr, err)
+}
+
+// newRun plans the run and opens what it reads from.
+func newRun(c Config) (*run, error) {
+	arms, err := planArms(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkEngines(c, arms); err != nil {
+		return nil, err
+	}
+	r := &run{
+		Config:    c,
+		plan:      planOrder(arms, c.Experiment.Rounds, c.Seed),
+		stealPerS: float64(runtime.NumCPU()),
+	}
+	joining := c.Topology.Between(c.Experiment.From, c.Experiment.To)
+	r.dialler, r.listener = joining[0].Endpoints[0], joining[0].Endpoints[1]
+	var ends []sampler.Interface
+	for _, l := range joining {
+		ends = append(ends,
+			sampler.Interface{Node: c.Experiment.From, Link: l.Name},
+			sampler.Interface{Node: c.Experiment.To, Link: l.Name})
+	}
+	r.counters, err = sampler.Open(ends, c.Lab.Do)
+	return r, err
+}
+
+// start takes the first readings and writes the manifest with the order of
+// trials, so that a killed run says what it meant to do.
+func (r *run) start(ctx context.Context) error {
+	r.began = time.Now()
+	var err error
+	if r.stealStart, err = r.Steal(); err != nil {
+		return err
+	}
+	if r.wiresStart, err = r.Lab.Wires(ctx); err != nil {
+		return fmt.Errorf("read the wires' counters: %w", err)
+	}
+	topology, err := json.Marshal(r.Topology)
+	if err != nil {
+		return fmt.Errorf("encode the topology: %w", err)
+	}
+	experiment, err := json.Marshal(r.Experiment)
+	if err != nil {
+		return fmt.Errorf("encode the experiment: %w", err)
+	}
+	m := &r.Manifest
+	m.Lab, m.Topology, m.TopologySHA256 = r.LabName, topology, r.Topology.Hash()
+	m.Experiment, m.Backend, m.Seed = experiment, r.Backend, r.Seed
+	m.StartedAt, m.StealStartS = r.began, &r.stealStart
+	m.Order = nil
+	for _, p := range r.plan {
+		m.Order = append(m.Order, results.Planned{Round: p.round, Order: p.order, Arm: p.arm.Arm})
+	}
+	return r.Folder.WriteManifest(*m)
+}
+
+// rounds goes through the plan. It stops early when ctx ends or the folder
+// cannot be written.
+func (r *run) rounds(ctx context.Context) error {
+	defer func() {
+		// A lab that is left up must not stay limited to the last arm's links.
+		if err := r.useLinks(); err != nil {
+			r.Log.Warn("let MPTCP use all links again", "error", err)
+		}
+	}()
+	for _, p := range r.plan {
+		if ctx.Err() != nil {
+			return interrupted(ctx)
+		}
+		trial, err := r.trial(ctx, p)
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return interrupted(ctx)
+		}
+		if err := r.Folder.AppendTrial(trial); err != nil {
+			return err
+		}
+		r.trials = append(r.trials, trial)
+		r.warnings = append(r.warnings, trialWarnings(trial, r.stealPerS)...)
+		r.Progress(r.progressOf(p, &trial))
+		r.Log.Debug("trial over", "round", p.round, "arm", p.arm.label(), "goodput_bps", trial.GoodputBPS, "error", trial.Error)
+	}
+	return nil
+}
+
+func interrupted(ctx context.Context) error {
+	return fmt.Errorf("run: interrupted: %w", context.Cause(ctx))
+}
+
+// useLinks limits MPTCP to the links; none means all. A kernel without MPTCP
+// needs no limit.
+func (r *run) useLinks(names ...string) error {
+	if err := r.Lab.UseLinks(names...); err != nil && !errors.Is(err, link.ErrNoMPTCP) {
+		return fmt.Errorf("choose the links of MPTCP: %w", err)
+	}
+	return nil
+}
+
+// finish writes the end of the manifest and the summary. The counters are read
+// even when ctx has ended: they say what the trials that are done were worth.
+func (r *run) finish(ctx context.Context, runErr error) (results.Summary, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
+	defer cancel()
+	r.warnings = append(r.warnings, r.wireWarnings(ctx)...)
+	r.warnings = append(r.warnings, calibrationWarnings(r.Topology, r.Calibration)...)
+	r.warnings = append(r.warnings, balanceWarnings(r.trials)...)
+
+	results.FillBenefit(r.trials)
+	summary := results.Summary{
+		Schema:         results.Schema,
+		Lab:            r.LabName,
+		TopologySHA256: r.Topology.Hash(),
+		Backend:        r.Backend,
+		Seed:           r.Seed,
+		Complete:       runErr == nil && len(r.trials) == len(r.plan),
+		Trials:         r.trials,
+		Arms:           results.Summarize(r.trials),
+		Calibration:    r.Calibration,
+		Warnings:       r.warnings,
+	}
+	m := r.Manifest
+	seconds := time.Since(r.began).Seconds()
+	m.DurationS = &seconds
+	steal, err := r.Steal()
+	if err == nil {
+		m.StealEndS = &steal
+	}
+	if err := errors.Join(err, r.Folder.WriteManifest(m), r.Folder.Finish(summary)); err != nil {
+		return summary, errors.Join(err, r.Folder.Close())
+	}
+	return summary, nil
+}

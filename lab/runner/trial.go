@@ -1,0 +1,276 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/workload"
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/sampler"
+	"github.com/tquiclab/tquiclab/results"
+)
+
+// agents are a trial's two children.
+type agents struct {
+	dialler, listener *agent.Process
+}
+
+// close ends both and returns when they are gone.
+func (a *agents) close() error {
+	var errs [2]error
+	var both sync.WaitGroup
+	for i, p := range []*agent.Process{a.dialler, a.listener} {
+		if p != nil {
+			both.Go(func() { errs[i] = p.Close() })
+		}
+	}
+	both.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// trial runs one arm once. What goes wrong with it is in the Trial; the error is
+// for what ends the run: the folder cannot be written, or an agent cannot be
+// ended.
+func (r *run) trial(ctx context.Context, p planned) (results.Trial, error) {
+	series, err := r.Folder.Series(fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine))
+	if err != nil {
+		return results.Trial{}, err
+	}
+	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To}
+	var pair agents
+	m.failure = r.setUp(ctx, p.arm, &pair)
+	var seriesErr error
+	if m.failure == nil {
+		seriesErr = r.transfer(ctx, &m, pair, series)
+	}
+	closeErr := pair.close()
+	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr)
+}
+
+// setUp takes the agents as far as open sessions, without root where asked.
+func (r *run) setUp(ctx context.Context, a arm, pair *agents) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
+	defer cancel()
+	if err := r.useLinks(a.Paths...); err != nil {
+		return err
+	}
+	if err := r.startAgents(ctx, pair); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, a, pair); err != nil {
+		return err
+	}
+	if r.Drop == nil {
+		return nil
+	}
+	return errors.Join(pair.dialler.Drop(ctx, *r.Drop), pair.listener.Drop(ctx, *r.Drop))
+}
+
+// startAgents starts both children at the same time.
+func (r *run) startAgents(ctx context.Context, pair *agents) error {
+	start := func(node string) (*agent.Process, error) {
+		return agent.Start(ctx, node, r.Agent(), func(cmd *exec.Cmd) error { return r.Lab.Start(node, cmd) })
+	}
+	var errs [2]error
+	var both sync.WaitGroup
+	both.Go(func() { pair.dialler, errs[0] = start(r.dialler) })
+	both.Go(func() { pair.listener, errs[1] = start(r.listener) })
+	both.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// connect opens the sessions. Accepting and dialling run together, because an
+// engine may need both to finish a handshake; the first to fail ends the other,
+// and is the reason.
+func (r *run) connect(ctx context.Context, a arm, pair *agents) error {
+	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener)})
+	if err != nil {
+		return err
+	}
+	remote := paths(a, r.dialler)
+	if len(listening.Paths) != len(remote) {
+		return fmt.Errorf("%s listens on %d paths, not on %d", a.Engine, len(listening.Paths), len(remote))
+	}
+	for i := range remote {
+		remote[i].Remote = listening.Paths[i].Local
+	}
+	n := a.Connections
+	return together(ctx,
+		func(ctx context.Context) error {
+			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, Certificate: listening.Certificate, Sessions: n})
+		},
+		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
+}
+
+// paths returns the node's ends of the arm's links, on the first address of each
+// (IPv4 where the topology has it), any port.
+func paths(a arm, node string) []engine.Path {
+	var ps []engine.Path
+	for _, l := range a.links {
+		var local netip.AddrPort
+		if addresses := l.Addresses[l.End(node)]; len(addresses) > 0 {
+			local = netip.AddrPortFrom(addresses[0].Addr(), 0)
+		}
+		ps = append(ps, engine.Path{Link: l.Name, Local: local})
+	}
+	return ps
+}
+
+// farewell is how long one side may go on after the other failed: its own view
+// of the failure may come a moment later.
+const farewell = 2 * time.Second
+
+// errOtherSide marks errors that only say that the other side failed.
+var errOtherSide = errors.New("the other side failed")
+
+// together runs the functions at the same time and returns their errors joined,
+// in the order in which they came: the first is most likely the reason. Those
+// that still run a farewell after it are ended, and say nothing of their own.
+func together(ctx context.Context, fs ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	failed := make(chan error, len(fs))
+	var all sync.WaitGroup
+	for _, f := range fs {
+		all.Go(func() {
+			if err := f(ctx); err != nil {
+				failed <- err
+				time.AfterFunc(farewell, func() { cancel(errOtherSide) })
+			}
+		})
+	}
+	all.Wait()
+	close(failed)
+	var errs []error
+	for err := range failed {
+		if !errors.Is(err, errOtherSide) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// transfer moves the data, with all counters read before and after it. The error
+// is about the series; what goes wrong with the transfer is in m.
+func (r *run) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
+	var received atomic.Int64
+	var sampled samples
+	sink := func(s sampler.Sample) {
+		sampled.add(series, s, received.Load())
+		r.Progress(r.progressAt(m.planned, s, received.Load()))
+	}
+	var err error
+	if m.stealStart, err = r.Steal(); err != nil {
+		m.failure = err
+		return nil
+	}
+	if m.wiresStart, err = r.Lab.Wires(ctx); err != nil {
+		m.failure = fmt.Errorf("read the wires' counters: %w", err)
+		return nil
+	}
+	s, err := sampler.Start(r.counters, sink)
+	if err != nil {
+		m.failure = err
+		return nil
+	}
+	m.failure = r.bulk(ctx, m, pair, &received)
+	m.received = received.Load()
+	m.totals, err = s.Stop()
+	m.failure = errors.Join(m.failure, err)
+	r.readAfter(ctx, m)
+	return sampled.err
+}
+
+// readAfter takes the counters after a transfer, for as long as ctx lets it.
+func (r *run) readAfter(ctx context.Context, m *measurement) {
+	ctx, cancel := context.WithTimeout(ctx, r.Patience)
+	defer cancel()
+	wires, err := r.Lab.Wires(ctx)
+	if err != nil {
+		m.failure = errors.Join(m.failure, fmt.Errorf("read the wires' counters: %w", err))
+	} else {
+		m.wires = wiresSince(m.wiresStart, wires)
+	}
+	stealEnd, err := r.Steal()
+	if err != nil {
+		m.failure = errors.Join(m.failure, err)
+	}
+	m.stolen = max(stealEnd-m.stealStart, 0)
+}
+
+// bulk runs the transfer on both sides.
+func (r *run) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
+	w := r.Experiment.Workload
+	bound := transferBound(w, m.arm.links, m.from, r.Patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
+	defer cancel()
+	side := func(p *agent.Process, node string, s agent.Side, into *agent.Transfer) func(context.Context) error {
+		b := agent.Bulk{Side: s, Role: workload.Receive, Seed: r.Seed + uint64(m.round), Bytes: w.Bytes, Duration: w.Duration, Streams: w.Streams}
+		progress := func(at agent.Progress) { received.Store(at.Bytes) }
+		if node == m.from {
+			b.Role, progress = workload.Send, nil
+		}
+		return func(ctx context.Context) (err error) {
+			if *into, err = p.Bulk(ctx, b, progress); err != nil {
+				return err
+			}
+			if into.Report.Error != "" {
+				return fmt.Errorf("agent on %s: bulk: %s", node, into.Report.Error)
+			}
+			return nil
+		}
+	}
+	dialler, listener := &m.sender, &m.receiver
+	if r.dialler != m.from {
+		dialler, listener = listener, dialler
+	}
+	err := together(ctx,
+		side(pair.dialler, r.dialler, agent.Dialler, dialler),
+		side(pair.listener, r.listener, agent.Listener, listener))
+	if err == nil {
+		received.Store(m.receiver.Report.Bytes)
+	}
+	return err
+}
+
+// samples writes a trial's series, on the sampler's goroutine. err is read once
+// the sampler has stopped.
+type samples struct {
+	err error // the first one
+}
+
+// received is a line of a series: what the receiver's engine has delivered.
+type received struct {
+	T     float64 `json:"t_ms"`
+	Bytes int64   `json:"received_bytes"`
+}
+
+func (s *samples) add(series *results.Series, sample sampler.Sample, bytes int64) {
+	write := func(v any) {
+		if err := series.Append(v); err != nil && s.err == nil {
+			s.err = err
+		}
+	}
+	for _, record := range sample.Records {
+		write(record)
+	}
+	write(received{T: float64(sample.At.Microseconds()) / 1e3, Bytes: bytes})
+}
+
+// wire finds a link's counters, or returns nil: a link without impairments has none.
+func wire(all []lab.WireStatus, link string) *lab.WireStatus {
+	for i := range all {
+		if all[i].Link == link {
+			return &all[i]
+		}
+	}
+	return nil
+}
