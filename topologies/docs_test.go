@@ -52,7 +52,7 @@ func TestDocsTables(t *testing.T) {
 		}
 	}
 	for _, p := range Profiles() {
-		row := fmt.Sprintf("| `%s` | %s | %s |\n", p.Name, docsSummary(summary(p.Up)), docsSummary(summary(p.Down)))
+		row := fmt.Sprintf("| `%s` | %s | %s |\n", p.Name, docsSummary(Summary(p.Up)), docsSummary(Summary(p.Down)))
 		if !strings.Contains(text, row) {
 			t.Errorf("the table of profiles lacks the row\n%s", row)
 		}

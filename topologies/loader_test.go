@@ -324,20 +324,35 @@ func TestMany(t *testing.T) {
 		}
 	}
 	const head = "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b]}]\nexperiment: {from: a, to: b, "
+	const big = maxFile / 8 // enough for whatever grows faster than the file to be felt
 	for name, text := range map[string]string{
 		"deep flow":     strings.Repeat("[", maxFile-1),
 		"deep mappings": strings.Repeat("{a: ", maxFile/4),
 		"deep block":    strings.Repeat("- ", maxFile/2-1) + "a",
 		"long line":     "name: " + strings.Repeat("a", maxFile-10),
-		"many keys":     strings.Repeat("a: b\n", maxFile/5),
-		"many comments": strings.Repeat("#\n", maxFile/2),
-		"many engines":  head + "engines: [" + strings.Repeat("tcp@x,", maxFile/6-30) + "]}",
-		"many pins":     head + "engines: [tcp@x" + strings.Repeat("+x", maxFile/2-100) + "]}",
-		"many anchors":  "a: " + "[" + strings.Repeat("&a b, ", maxFile/6-2) + "]",
+		"many keys":     strings.Repeat("a: b\n", big/5),
+		"many comments": strings.Repeat("#\n", big/2),
+		"many engines":  head + "engines: [" + strings.Repeat("tcp@x,", big/6-30) + "]}",
+		"many pins":     head + "engines: [tcp@x" + strings.Repeat("+x", big/2-100) + "]}",
+		"many anchors":  "a: " + "[" + strings.Repeat("&a b, ", big/6-2) + "]",
 	} {
 		_, err := Loader{}.Parse("lab.yaml", []byte(text))
 		if _, ok := errors.AsType[Problems](err); !ok {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestLineEnds: a file saved with CRLF, with a byte order mark or without a last
+// line end is the same topology.
+func TestLineEnds(t *testing.T) {
+	for _, e := range Catalog() {
+		want := mustParse(t, string(e.Source))
+		crlf := strings.ReplaceAll(string(e.Source), "\n", "\r\n")
+		for _, text := range []string{crlf, "\uFEFF" + crlf, strings.TrimSpace(string(e.Source))} {
+			if diff := cmp.Diff(want, mustParse(t, text), prefixes()); diff != "" {
+				t.Errorf("%s: %s", e.Name, diff)
+			}
 		}
 	}
 }

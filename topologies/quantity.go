@@ -148,7 +148,7 @@ func shiftPoint(mantissa string, shift int) string {
 }
 
 // formatUnits picks the unit that makes n shortest, with at least 1 before the
-// point; at a tie the one without a fraction. A negative n, which no parser
+// point; at a tie the smaller unit, so that 1100B is not 1.1KB. A negative n, which no parser
 // returns, keeps its sign.
 func formatUnits(n int64, units []unit) string {
 	if n < 0 {
@@ -161,7 +161,7 @@ func formatUnits(n int64, units []unit) string {
 		}
 		d, exact := over(uint64(n), u.scale)
 		text := d.String() + u.name
-		if exact && (len(text) < len(best) || len(text) == len(best) && d.fraction == "") {
+		if exact && len(text) < len(best) {
 			best = text
 		}
 	}

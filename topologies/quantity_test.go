@@ -191,7 +191,7 @@ func TestFormat(t *testing.T) {
 		{FormatRate(12_345_678), "12345678bit"}, // beside 12345.678kbit and 12.345678mbit
 		{FormatRate(7_500_000), "7.5mbit"},
 		{FormatSize(0), "0B"},
-		{FormatSize(1500), "1500B"},
+		{FormatSize(1500), "1500B"}, // beside 1.5KB
 		{FormatSize(64_000), "64KB"},
 		{FormatSize(65_536), "64KiB"},
 		{FormatSize(1 << 20), "1MiB"},

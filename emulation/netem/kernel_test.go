@@ -1,14 +1,12 @@
 package netem
 
 import (
-	"fmt"
 	"math"
 	"testing"
 	"time"
 
 	"github.com/florianl/go-tc"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/emulation/netem/uml"
@@ -64,17 +62,6 @@ func testProbeYes(t *testing.T) {
 	if want := capabilities(kernelHasSeed(t)); !cmp.Equal(got, want) {
 		t.Errorf("Probe: %s", cmp.Diff(want, got))
 	}
-}
-
-// kernelHasSeed goes by the kernel's version: 6.6 is the first with netem's seed (sch_netem.c,
-// TCA_NETEM_PRNG_SEED).
-func kernelHasSeed(t *testing.T) bool {
-	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	return versionAtLeast(unix.ByteSliceToString(name.Release[:]), 6, 6)
 }
 
 func testApplyRead(t *testing.T) {
@@ -311,12 +298,4 @@ func testNoNetem(t *testing.T) {
 	if err := Apply(gone, emulation.Impairments{}, 1); err == nil {
 		t.Error("Apply to an interface that is not there: no error")
 	}
-}
-
-func versionAtLeast(release string, major, minor int) bool {
-	var a, b int
-	if _, err := fmt.Sscanf(release, "%d.%d", &a, &b); err != nil {
-		return false
-	}
-	return a > major || (a == major && b >= minor)
 }

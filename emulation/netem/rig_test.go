@@ -3,6 +3,7 @@ package netem
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -218,4 +219,23 @@ func (f *flow) wantInOrder() {
 			f.r.t.Fatalf("packet %d arrived after packet %d", f.numbers[i], f.numbers[i-1])
 		}
 	}
+}
+
+// kernelHasSeed goes by the kernel's version: 6.6 is the first with netem's
+// seed (TCA_NETEM_PRNG_SEED).
+func kernelHasSeed(t *testing.T) bool {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	return versionAtLeast(unix.ByteSliceToString(name.Release[:]), 6, 6)
+}
+
+func versionAtLeast(release string, major, minor int) bool {
+	var a, b int
+	if _, err := fmt.Sscanf(release, "%d.%d", &a, &b); err != nil {
+		return false
+	}
+	return a > major || (a == major && b >= minor)
 }

@@ -50,12 +50,11 @@ func (f *forwarder) hurry() error {
 // its thread for each frame.
 func (f *forwarder) rest() error {
 	fds := [2]unix.PollFd{{Fd: int32(f.stop), Events: unix.POLLIN}, {Fd: int32(f.in.fd()), Events: unix.POLLIN}}
-	watched := fds[:]
 	wait := time.Duration(-1)
 	now := f.clock.at(time.Now())
 	if next, ok := f.model.NextDeparture(); ok {
 		wait = min(max(next.Sub(now), departGap), ringPatience)
-		watched = fds[:1]
+		fds[1].Events = 0 // errors only
 	} else if f.stats.state == StateDown {
 		wait = downCheck
 	}
@@ -67,7 +66,7 @@ func (f *forwarder) rest() error {
 		ts := unix.NsecToTimespec(int64(wait))
 		timeout = &ts
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(watched)),
+	_, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
 		uintptr(unsafe.Pointer(timeout)), 0, 0, 0)
 	if errno != 0 && errno != unix.EINTR {
 		return fmt.Errorf("poll %s: %w", f.in.name, errno)

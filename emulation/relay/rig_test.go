@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -265,23 +263,8 @@ func (r *rig) nodePort() *Port {
 func (r *rig) start(wire Wire) {
 	r.tb.Helper()
 	ports := r.ports()
-	r.socketPath = filepath.Join(r.tb.TempDir(), "control")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: r.socketPath, Net: "unix"})
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	l.SetUnlinkOnClose(false)
-	control, err := l.File()
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	r.tb.Cleanup(func() {
-		_ = control.Close()
-		_ = l.Close()
-	})
 	wire.Link, wire.Ports = "test", [2]int{1, 2}
-	r.startChild(Spec{Lab: "rig", Seed: 7, Wires: []Wire{wire}}, control, ports[0].File(), ports[1].File())
-	_ = l.Close()
+	r.startChild(Spec{Lab: "rig", Seed: 7, Wires: []Wire{wire}}, r.listen(), ports[0].File(), ports[1].File())
 	client, err := Dial(r.socketPath)
 	if err != nil {
 		r.tb.Fatal(err)
@@ -292,16 +275,25 @@ func (r *rig) start(wire Wire) {
 
 func (r *rig) startChild(spec Spec, files ...*os.File) {
 	r.tb.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		r.tb.Fatal(err)
-	}
 	data, err := json.Marshal(spec)
 	if err != nil {
 		r.tb.Fatal(err)
 	}
+	if err := r.launch(data, files...); err != nil {
+		r.tb.Fatal(err)
+	}
+	_ = files[spec.Control].Close() // the relay's from now on: it ends with it
+}
+
+// launch starts a relay process and returns what WaitReady says of it.
+func (r *rig) launch(spec []byte, files ...*os.File) error {
+	r.tb.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		r.tb.Fatal(err)
+	}
 	r.child = exec.Command(exe, childArgument)
-	r.child.Stdin = bytes.NewReader(data)
+	r.child.Stdin = bytes.NewReader(spec)
 	r.child.Stderr = &r.stderr
 	r.child.ExtraFiles = files
 	out, err := r.child.StdoutPipe()
@@ -311,23 +303,21 @@ func (r *rig) startChild(spec Spec, files ...*os.File) {
 	if err := r.child.Start(); err != nil {
 		r.tb.Fatal(err)
 	}
-	r.exited = make(chan struct{})
-	readyErr := WaitReady(out)
+	ready := WaitReady(out)
+	child, exited := r.child, make(chan struct{})
+	r.exited = exited
 	go func() {
-		_, _ = io.Copy(io.Discard, out)
-		r.exitErr = r.child.Wait()
-		close(r.exited)
+		r.exitErr = child.Wait()
+		close(exited)
 	}()
 	r.tb.Cleanup(func() {
-		_ = r.child.Process.Signal(unix.SIGTERM)
-		<-r.exited
+		_ = child.Process.Signal(unix.SIGTERM)
+		<-exited
 		if r.tb.Failed() {
 			r.tb.Logf("relay said:\n%s", r.stderr.String())
 		}
 	})
-	if readyErr != nil {
-		r.tb.Fatal(readyErr)
-	}
+	return ready
 }
 
 // counters asks the relay for its wire.

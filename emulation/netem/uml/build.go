@@ -40,6 +40,7 @@ func moduleRoot(ctx context.Context, dir string) (string, error) {
 func goTool(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	// No flags from the environment: -race among them would ask for cgo.
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

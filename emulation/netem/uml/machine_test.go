@@ -98,3 +98,10 @@ func processes(t *testing.T, word string) (ids []string) {
 	}
 	return ids
 }
+
+func TestFindKernelSaysWhatToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if _, err := findKernel(t.Context()); err == nil || !strings.Contains(err.Error(), "apt-get install user-mode-linux") {
+		t.Errorf("without User-Mode Linux: %v", err)
+	}
+}
