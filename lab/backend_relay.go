@@ -108,7 +108,7 @@ func (r *raising) startRelay(ctx context.Context, spec relay.Spec, files []*os.F
 	defer said.Close()
 
 	cmd := exec.Command(r.host.Relay[0], r.host.Relay[1:]...)
-	cmd.Env = withMark(os.Environ(), r.state.Mark)
+	cmd.Env = withMark(r.host.Environment, r.state.Mark)
 	cmd.Dir = "/"
 	cmd.Stdin = strings.NewReader(string(text))
 	cmd.Stdout, cmd.Stderr = say, log

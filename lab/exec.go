@@ -13,7 +13,7 @@ import (
 // Exec replaces this process by a command inside the node's namespace, with a
 // /sys that shows the node's interfaces, as ip-netns(8) does. It returns only
 // when that fails.
-func (l *Lab) Exec(node string, argv, environ []string) error {
+func (l *Lab) Exec(node string, argv []string) error {
 	if len(argv) == 0 {
 		return errors.New("no command given")
 	}
@@ -33,7 +33,7 @@ func (l *Lab) Exec(node string, argv, environ []string) error {
 	if err := showSys(ns.Name()); err != nil {
 		return fmt.Errorf("enter node %s: %w", node, err)
 	}
-	if err := syscall.Exec(path, argv, l.Environment(environ)); err != nil {
+	if err := syscall.Exec(path, argv, withMark(l.host.Environment, l.state.Mark)); err != nil {
 		return fmt.Errorf("run %s in node %s: %w", argv[0], node, err)
 	}
 	return nil

@@ -32,7 +32,10 @@ type Host struct {
 	// Relay is the command that becomes a relay process: it reads a relay.Spec on
 	// its standard input and serves it. Needed for labs that the relay serves.
 	Relay []string
-	Log   *slog.Logger // nil discards
+	// Environment is what processes of a lab get beside its mark, as os.Environ has
+	// it.
+	Environment []string
+	Log         *slog.Logger // nil discards
 }
 
 func (h Host) dir() string {

@@ -56,19 +56,15 @@ func (l *Lab) Do(node string, f func() error) error {
 
 // Start starts the command inside the node's namespace with the lab's mark in
 // its environment, so that Down ends it. The caller waits for it. A nil Env
-// means this process's.
+// means the Host's Environment.
 func (l *Lab) Start(node string, cmd *exec.Cmd) error {
 	if cmd.Env == nil {
-		cmd.Env = os.Environ()
+		cmd.Env = l.host.Environment
 	}
 	cmd.Env = withMark(cmd.Env, l.state.Mark)
 	// fork(2) copies the calling thread's namespaces.
 	return l.Do(node, cmd.Start)
 }
-
-// Environment returns environ with the lab's mark, for a process that takes
-// itself into a node.
-func (l *Lab) Environment(environ []string) []string { return withMark(environ, l.state.Mark) }
 
 // Namespace opens the node's namespace. The caller closes it.
 func (l *Lab) Namespace(node string) (*netns.NS, error) { return l.open(node) }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/topologies"
@@ -61,7 +62,31 @@ func NewPlan(t topologies.Topology, lab, backend string) Plan {
 	if backend != BackendDirect {
 		p.addBackend()
 	}
+	for _, l := range t.Links {
+		p.addAwait(l)
+	}
 	return p
+}
+
+// carrierPatience is how long a link may take to carry packets. Kernels before
+// 6.7 may take a second.
+const carrierPatience = 10 * time.Second
+
+func (p *Plan) addAwait(l topologies.Link) {
+	lab := p.Lab
+	p.Steps = append(p.Steps, Step{
+		Do: "wait for link", What: l.Name,
+		run: func(ctx context.Context, r *raising) error {
+			ctx, cancel := context.WithTimeout(ctx, carrierPatience)
+			defer cancel()
+			for _, node := range l.Endpoints {
+				if err := link.AwaitUp(ctx, r.spaces[NodeNamespace(lab, node)], l.Name); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	})
 }
 
 func (p *Plan) addNamespace(name, role string, sysctls []link.Sysctl) {

@@ -95,7 +95,7 @@ func isEmpty(dir string) (bool, error) {
 
 // writeError wraps a failure to write with what the user can do about it.
 func writeError(verb, path string, err error) error {
-	advice := ""
+	advice := ": choose another folder with --out"
 	switch {
 	case errors.Is(err, unix.ENOSPC):
 		advice = ": the disk is full: free space, or choose another folder with --out"

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"os"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func (a *app) execCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -24,7 +20,7 @@ The command carries the lab's mark: taking the lab down ends it.`,
 			if err != nil {
 				return err
 			}
-			return l.Exec(args[1], args[2:], os.Environ())
+			return l.Exec(args[1], args[2:])
 		},
 	}
 	c.Flags().SetInterspersed(false)

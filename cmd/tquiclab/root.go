@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -91,7 +92,9 @@ func wrapArgs(c *cobra.Command) {
 
 // host returns this machine with this program as its relay.
 func (a *app) host(log *slog.Logger) lab.Host {
-	return lab.Host{Dir: a.stateDir, Relay: []string{a.executable, relayVerb}, Log: log}
+	return lab.Host{
+		Dir: a.stateDir, Relay: []string{a.executable, relayVerb}, Environment: os.Environ(), Log: log,
+	}
 }
 
 // log returns a logger for people on standard error: warnings, and details with

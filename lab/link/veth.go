@@ -1,10 +1,12 @@
 package link
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -110,6 +112,31 @@ func AddNeighbours(ns *netns.NS, name string, neighbours []Neighbour) error {
 		}
 	}
 	return nil
+}
+
+// AwaitUp waits until the interface can carry packets. A pair whose two ends are
+// set up drops everything until the kernel has handled its carrier event, on a
+// work queue of its own.
+func AwaitUp(ctx context.Context, ns *netns.NS, name string) error {
+	h, err := ns.Netlink()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	for {
+		link, err := h.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("find %s in %s: %w", name, ns.Name(), err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s in %s to be up (it is %s): %w", name, ns.Name(), link.Attrs().OperState, ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // Index returns the interface's index inside its namespace.

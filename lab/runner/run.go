@@ -111,8 +111,8 @@ func (r *run) start(ctx context.Context) error {
 	return r.Folder.WriteManifest(*m)
 }
 
-// rounds goes through the plan. It stops early when ctx ends or the folder
-// cannot be written.
+// rounds goes through the plan. It stops early when ctx ends, the lab breaks or
+// the folder cannot be written.
 func (r *run) rounds(ctx context.Context) error {
 	defer func() {
 		// A lab that is left up must not stay limited to the last arm's links.
@@ -120,16 +120,15 @@ func (r *run) rounds(ctx context.Context) error {
 			r.Log.Warn("let MPTCP use all links again", "error", err)
 		}
 	}()
+	watched, stop := r.watch(ctx)
+	defer stop()
 	for _, p := range r.plan {
+		trial, err := r.trial(watched, p)
 		if ctx.Err() != nil {
-			return interrupted(ctx)
+			return errors.Join(interrupted(ctx), err)
 		}
-		trial, err := r.trial(ctx, p)
 		if err != nil {
 			return err
-		}
-		if ctx.Err() != nil {
-			return interrupted(ctx)
 		}
 		if err := r.Folder.AppendTrial(trial); err != nil {
 			return err
@@ -138,6 +137,9 @@ func (r *run) rounds(ctx context.Context) error {
 		r.warnings = append(r.warnings, trialWarnings(trial, r.stealPerS)...)
 		r.Progress(r.progressOf(p, &trial))
 		r.Log.Debug("trial over", "round", p.round, "arm", p.arm.label(), "goodput_bps", trial.GoodputBPS, "error", trial.Error)
+		if watched.Err() != nil {
+			return context.Cause(watched)
+		}
 	}
 	return nil
 }
