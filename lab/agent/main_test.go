@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/tquiclab/tquiclab/engine"
 )
 
 // childMode is the argument that makes the test binary a child of that kind.
@@ -57,14 +55,16 @@ func leakedGoroutines() string {
 	return strings.Join(left, "\n\n")
 }
 
-// testEngines is what the children of the tests can run.
-func testEngines() engine.Registry { return engine.NewRegistry() }
-
 // runChild is the test binary as a child: the real one, or one of the kinds of
 // child that a lab must survive.
 func runChild(mode string) int {
 	helloOnce := func() {
 		fmt.Printf(`{"id":1,"result":{"version":%d,"pid":%d}}`+"\n", protocolVersion, os.Getpid())
+	}
+	awaitCall := func() { // the request after hello
+		in := newLineReader(os.Stdin)
+		_, _ = in.next()
+		_, _ = in.next()
 	}
 	hang := func() { time.Sleep(time.Minute) }
 	switch mode {
@@ -86,9 +86,7 @@ func runChild(mode string) int {
 		return 3
 	case "dies-in-call":
 		helloOnce()
-		in := newLineReader(os.Stdin)
-		_, _ = in.next()
-		_, _ = in.next()
+		awaitCall()
 		fmt.Fprintln(os.Stderr, "out of luck")
 		return 4
 	case "torn":
@@ -116,6 +114,7 @@ func runChild(mode string) int {
 		}
 	case "floods":
 		helloOnce()
+		awaitCall()
 		for {
 			if _, err := fmt.Println(`{"id":2,"event":"progress","result":{"at_ns":1,"bytes":1}}`); err != nil {
 				return 1

@@ -240,7 +240,13 @@ func TestDropCannotBeUndone(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test needs root")
 	}
-	p := startChild(t, "agent")
+	cmd := childCommand("agent")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{27, 100}}}
+	p, err := Start(t.Context(), "client", cmd, (*exec.Cmd).Start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
 	if err := p.Drop(t.Context(), Credential{UID: 0, GID: 0}); err == nil {
 		t.Error("dropping to root itself: no error")
 	}

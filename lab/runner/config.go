@@ -45,8 +45,7 @@ type Config struct {
 	// looked, which the result will say.
 	Calibration []results.Calibration
 
-	// Folder takes the records. Run finishes it; after an error it is closed
-	// without a summary.
+	// Folder takes the records, and is Run's from then on.
 	Folder *results.Run
 	// Manifest has what the caller knows (command line, build, machine, what was
 	// read back from the lab); Run fills in the rest and writes it.

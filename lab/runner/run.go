@@ -29,7 +29,7 @@ type run struct {
 }
 
 // Run runs the experiment and returns its summary, which is in the folder by
-// then. Trials that failed are in it with their reasons and are no error of Run.
+// then. The folder is finished, or discarded when the run could not begin. Trials that failed are in it with their reasons and are no error of Run.
 //
 // When ctx ends, what is done is kept: the summary is written with Complete
 // false and returned together with an error that wraps the context's cause. An
@@ -37,11 +37,14 @@ type run struct {
 // engine.ErrUnsupported before anything is measured.
 func Run(ctx context.Context, c Config) (results.Summary, error) {
 	if err := c.validate(); err != nil {
+		if c.Folder != nil {
+			err = errors.Join(err, c.Folder.Discard())
+		}
 		return results.Summary{}, err
 	}
 	r, err := newRun(c.withDefaults())
 	if err != nil {
-		return results.Summary{}, errors.Join(err, c.Folder.Close())
+		return results.Summary{}, errors.Join(err, c.Folder.Discard())
 	}
 	defer r.counters.Close()
 	runErr := r.start(ctx)
