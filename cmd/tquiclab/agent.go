@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tquiclab/tquiclab/lab/agent"
@@ -16,7 +18,8 @@ func (a *app) agentCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return agent.Main(c.Context(), a.stdin, a.stdout, a.engines)
+			// Ctrl-C reaches the whole terminal: what it means for an agent is for run to say.
+			return agent.Main(context.WithoutCancel(c.Context()), a.stdin, a.stdout, a.engines)
 		},
 	}
 }
