@@ -194,7 +194,8 @@ func TestDropsAreCountedByReason(t *testing.T) {
 		{"mtu", emulation.Impairments{MTU: 1027}, 1000, 100, "mtu", 100, 100},
 		{"mtu that fits", emulation.Impairments{MTU: 1028}, 1000, 100, "mtu", 0, 0},
 		{
-			"queue", emulation.Impairments{Rate: 100_000, Queue: emulation.Queue{Packets: 5}},
+			"queue",
+			emulation.Impairments{Rate: 100_000, Queue: emulation.Queue{Packets: 5}},
 			1000, 100, "queue", 80, 95, // 83 ms a packet: few leave while the burst comes
 		},
 	} {
@@ -332,7 +333,7 @@ func TestSendErrorsAreCounted(t *testing.T) {
 func TestForwardingDoesNotAllocate(t *testing.T) {
 	r := newRig(t)
 	ports := r.ports()
-	model, err := emulation.NewDirection(emulation.Impairments{Rate: 1e9, Loss: 0.01}, emulation.Seed{})
+	model, err := emulation.NewDirection(emulation.Impairments{Rate: 10e9, Loss: 0.01}, emulation.Seed{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -348,6 +349,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	onSocket(t, ports[1].File(), func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
 	})
+	fwd.end() // rest then looks at everything and waits for nothing
 	frame := make([]byte, 1514)
 	peer := r.nodePort()
 	runtime.LockOSThread()
