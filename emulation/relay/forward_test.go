@@ -164,13 +164,13 @@ func TestForwardsEveryPacketOnce(t *testing.T) {
 // Every frame on the wire is in the counters: the interfaces' own say the same.
 func TestCountersAgreeWithInterfaces(t *testing.T) {
 	r := newRig(t).quiet()
-	before := [2]*netlink.LinkStatistics{r.w.link("wa").Attrs().Statistics, r.w.link("wb").Attrs().Statistics}
+	before := [2]*netlink.LinkStatistics{r.w.statistics("wa"), r.w.statistics("wb")}
 	r.start(Wire{Up: emulation.Impairments{Loss: 0.1}})
 	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
 	f.send(5000, 0)
 	s := r.until("all frames arrived", func(s WireStatus) bool { return s.Up.ArrivedPackets >= 5000 })
 	wantClean(t, s.Up)
-	after := [2]*netlink.LinkStatistics{r.w.link("wa").Attrs().Statistics, r.w.link("wb").Attrs().Statistics}
+	after := [2]*netlink.LinkStatistics{r.w.statistics("wa"), r.w.statistics("wb")}
 	got := []uint64{s.Up.ArrivedPackets, s.Up.ArrivedBytes, s.Up.DepartedPackets, s.Up.DepartedBytes}
 	want := []uint64{
 		after[0].RxPackets - before[0].RxPackets, after[0].RxBytes - before[0].RxBytes,
@@ -240,7 +240,7 @@ func TestDelayIsNeverShorter(t *testing.T) {
 // losses, not the path's, and none goes uncounted.
 func TestOverloadIsNotPathLoss(t *testing.T) {
 	r := newRig(t).quiet()
-	before := r.w.link("wa").Attrs().Statistics.RxPackets
+	before := r.w.statistics("wa").RxPackets
 	r.start(Wire{Up: emulation.Impairments{Loss: 0.01}})
 	f := r.flow(100, addrA4.Addr(), addrB4.Addr())
 	if err := r.child.Process.Signal(unix.SIGSTOP); err != nil {
@@ -258,7 +258,7 @@ func TestOverloadIsNotPathLoss(t *testing.T) {
 		t.Errorf("the ring dropped %d frames, want 2000 at least", s.Up.RelayDrops.Ring)
 	}
 	seen := s.Up.DepartedPackets + s.Up.Dropped["loss"] + s.Up.RelayDrops.Ring
-	interfaceSaw := r.w.link("wa").Attrs().Statistics.RxPackets - before
+	interfaceSaw := r.w.statistics("wa").RxPackets - before
 	if seen != interfaceSaw {
 		t.Errorf("%d frames accounted for, the interface saw %d", seen, interfaceSaw)
 	}
