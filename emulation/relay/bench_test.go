@@ -34,7 +34,8 @@ func BenchmarkRelay(b *testing.B) {
 		{"flow=udp/rate=unlimited", Wire{}, udpFlow},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			r := newRig(b)
+			r := newRig(b).quiet()
+			in, out := r.w.statistics("wa").RxPackets, r.b.statistics("b").RxPackets
 			r.start(bench.wire)
 			var payload uint64
 			cpu, began := r.childCPU(), time.Now()
@@ -43,7 +44,10 @@ func BenchmarkRelay(b *testing.B) {
 			}
 			took := time.Since(began)
 			b.ReportMetric(100*(r.childCPU()-cpu).Seconds()/took.Seconds(), "%-relay-cpu")
-			r.report(b, payload, took)
+			s := r.report(b, payload, took)
+			// Each frame that came to the wire is at its other end or in a counter.
+			lost := r.w.statistics("wa").RxPackets - in - (r.b.statistics("b").RxPackets - out)
+			b.ReportMetric(float64(int64(lost-s.lost())), "uncounted")
 		})
 	}
 }
@@ -54,7 +58,7 @@ func shaped(rate emulation.Rate) Wire {
 }
 
 // report waits until the wire is at rest, and prints what went through it.
-func (r *rig) report(b *testing.B, payload uint64, took time.Duration) {
+func (r *rig) report(b *testing.B, payload uint64, took time.Duration) DirectionStatus {
 	time.Sleep(200 * time.Millisecond)
 	s := r.counters()
 	up, down := s.Up, s.Down
@@ -64,12 +68,22 @@ func (r *rig) report(b *testing.B, payload uint64, took time.Duration) {
 	b.ReportMetric(float64(up.DepartedPackets+down.DepartedPackets)/1e3/seconds, "kpps")
 	b.ReportMetric(float64(up.RelayDrops.Total()+up.SendErrors), "relay-drops")
 	b.ReportMetric(float64(up.Dropped["queue"]), "queue-drops")
-	b.ReportMetric(float64(r.a.dropped("a")+r.w.dropped("wb")), "veth-drops")
+	b.ReportMetric(float64(r.a.statistics("a").TxDropped+r.w.statistics("wb").TxDropped), "veth-drops")
 	b.ReportMetric(float64(up.SendRetries), "send-retries")
 	b.ReportMetric(float64(up.Lateness.P50)/1e3, "us-late-p50")
 	b.ReportMetric(float64(up.Lateness.P99)/1e3, "us-late-p99")
 	b.ReportMetric(float64(up.Lateness.Max)/1e3, "us-late-max")
 	b.ReportMetric(0, "ns/op")
+	return up
+}
+
+// lost returns all frames that did not come out, for whatever reason.
+func (d DirectionStatus) lost() uint64 {
+	n := d.RelayDrops.Total() + d.SendErrors + uint64(d.HeldPackets)
+	for _, k := range d.Dropped {
+		n += k
+	}
+	return n
 }
 
 func tcpFlow(congestion string) func(*rig) uint64 {

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"encoding/binary"
-
 	"runtime"
 	"slices"
 	"sync"

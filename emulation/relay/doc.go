@@ -1,3 +1,49 @@
-// Package relay is the user-space backend: it runs the impairment model in real
-// time between the two interfaces of a wire.
+// Package relay is the user-space backend of a wire: it moves Ethernet frames
+// between two interfaces and runs the impairment model on them in real time.
+//
+//	node A ─veth─ port ─ring─> [ Direction: up   ] ─sendmmsg─> port ─veth─ node B
+//	              port <──────  [ Direction: down ] <─ring───── port
+//
+// It is not a switch: what comes in at one end leaves at the other, whatever its
+// addresses. It enters no namespace: the lab opens the ports inside one
+// (OpenPort) and hands their files to a process of its own (Child), which lives
+// until it is told to end or its last interface is gone, and outlives the lab's
+// command. The process answers questions on a unix socket (Client).
+//
+// Files: port.go opens the packet sockets, ring.go receives, send.go sends;
+// forwarder.go is one direction's thread, with arrivals, depart.go its
+// departures, rest.go its waits; pool.go its buffers, clock.go its time,
+// lateness.go its histogram. wire.go joins two directions, serve.go all wires,
+// child.go is the process, spec.go what it is told. control.go, client.go and
+// status.go are the questions and answers.
+//
+// # Invariants
+//
+// A frame that reached a port is forwarded as it was, or is in one counter:
+// the model's, when the path dropped it; RelayDrops or SendErrors, when the relay
+// failed. An overloaded relay therefore never looks like a lossy path.
+//
+// A frame's arrival is the kernel's time stamp and its departure the model's
+// ideal time, so that a late wake-up makes one frame late and nothing slower.
+// How late each frame left is in the histogram.
+//
+// A direction's thread owns its model, ring, buffers and sender. It allocates
+// nothing once they have grown, and waits for no lock: others read a snapshot
+// that it writes when nobody holds it.
+//
+// # Limitations
+//
+// The endpoints' checksum and segmentation offloads must be off: frames that
+// are no finished packets are refused and counted. VLAN tags are refused.
+//
+// Frames that the veth drops before the socket sees them, or behind it, are in
+// the tx_dropped of the interface that sent them, not here.
+//
+// A change of an interface's MTU is seen by the next relay only. Each direction
+// takes 8 MiB for its ring (up to 32 MiB for jumbo frames), and up to 256 MiB for
+// held packets. The ring covers about 30 ms of not being scheduled at 1.5 Gbit/s.
+//
+// The threads ask for SCHED_FIFO. Where it is refused they are late by a time
+// slice under load; the status then has realtime false. A step of the wall clock
+// can misplace the arrivals of one batch.
 package relay

@@ -32,6 +32,7 @@ type forwarder struct {
 	stats   stats
 	arrived emulation.Time // of the newest frame
 
+	downAt    emulation.Time // when the interface was found down
 	published emulation.Time // when the snapshot was last written
 
 	// ---
@@ -123,11 +124,13 @@ func (f *forwarder) receive() int {
 		if !ok {
 			return n
 		}
-		f.stats.state = StateUp
 		if fr.realTime > now.real {
 			now = f.clock.read() // came in after the reading
 		}
 		f.arrived = now.convert(fr.realTime, f.arrived)
+		if f.stats.state == StateDown && f.arrived > f.downAt {
+			f.stats.state = StateUp
+		}
 		f.arrive(fr)
 		f.ring.release()
 	}

@@ -81,7 +81,7 @@ func (f *forwarder) rest() error {
 // or deleted.
 func (f *forwarder) inspect() {
 	if err := f.in.takeError(); err != nil {
-		f.stats.state = StateDown
+		f.stats.state, f.downAt = StateDown, f.clock.at(time.Now())
 	}
 	if f.in.gone() {
 		f.stats.state = StateGone

@@ -120,10 +120,9 @@ func (s *space) set(name string, up bool) {
 	}
 }
 
-// dropped returns what the interface could not hand to its peer.
-func (s *space) dropped(name string) uint64 {
+func (s *space) statistics(name string) *netlink.LinkStatistics {
 	s.tb.Helper()
-	return s.link(name).Attrs().Statistics.TxDropped
+	return s.link(name).Attrs().Statistics
 }
 
 // offload is the state of an interface's feature.

@@ -8,17 +8,20 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 )
+
+const gcPercent = 800
 
 // Serve runs the spec's wires over the files, which are indexed by the spec, and
 // answers on its control socket. It calls ready once everything runs, and
 // returns when ctx ends or no wire is left, after closing the files. The error
 // is nil in both cases.
 //
-// It raises GOMAXPROCS: a forwarding thread must never wait for another to get
-// back from the kernel into Go. So the process should do nothing else.
+// It sets GOMAXPROCS and the garbage collector for the whole process, which
+// should do nothing else.
 func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error, log *slog.Logger) (err error) {
 	defer func() {
 		for _, f := range files {
@@ -28,6 +31,9 @@ func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 	if err := spec.validate(len(files)); err != nil {
 		return fmt.Errorf("relay of lab %s: %w", spec.Lab, err)
 	}
+	// A forwarding thread must never wait for another to get back from the kernel
+	// into Go, and seldom meet the collector: only control answers make garbage.
+	debug.SetGCPercent(gcPercent)
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*len(spec.Wires)+2))
 
 	r := &relay{lab: spec.Lab}
