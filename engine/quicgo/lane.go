@@ -278,13 +278,14 @@ func (st *bondStream) acked(a *ack) error {
 	return nil
 }
 
-// exit counts the lane's goroutines. The last one takes the stream off the books.
+// exit counts the lane's goroutines. The last one takes the stream off the books if
+// it is over. One that only lost its lanes waits for a lane on another path.
 func (st *bondStream) exit() {
 	st.mu.Lock()
 	st.running--
-	last := st.running == 0
+	over := st.running == 0 && st.over()
 	st.mu.Unlock()
-	if last {
+	if over {
 		st.session.forget(st)
 	}
 }
