@@ -251,7 +251,7 @@ func TestBondEndsALaneThatBreaksTheProtocol(t *testing.T) {
 		return b
 	}
 	tests := map[string][]byte{
-		"data past the window":  append(openFrame(0, 5), data(bondWindow)...),
+		"data past the window":  append(openFrame(0, 5), data(2*bondWindow)...),
 		"a hello on a lane":     append(openFrame(0, 5), helloFrame(token{})...),
 		"acks of nothing":       append(openFrame(0, 5), ack{next: 1, limit: 2}.appendFrame(nil)...),
 		"a lane that exists":    openFrame(0, 0),
