@@ -87,6 +87,9 @@ func (st *bondStream) nextWork(l *lane, buf []byte) work {
 	}
 	if st.tx.lost > 0 || st.tx.fresh < len(st.tx.chunks) {
 		st.rouseOne()
+	} else {
+		// Idle lanes must know when this chunk will be late, to overtake it then.
+		st.rouseIdle()
 	}
 	return work{frame: c.frame(), chunk: c}
 }
@@ -132,9 +135,7 @@ func (st *bondStream) writeLane(l *lane) {
 			_ = l.quic.Close() // fails only when there is nothing to close
 			return
 		case w.quit:
-			l.quic.CancelWrite(quic.StreamErrorCode(codeProtocol))
-			l.quic.CancelRead(quic.StreamErrorCode(codeProtocol))
-			return
+			return // the connection's end says so to the peer, not the lane's
 		case w.frame != nil:
 			_, err := l.quic.Write(w.frame)
 			st.wrote(l, w.chunk, err)
