@@ -54,6 +54,21 @@ func TestCongestionErrorsSayWhatToDo(t *testing.T) {
 	}
 }
 
+// protocolOf returns a socket's SO_PROTOCOL.
+func protocolOf(t *testing.T, sock *net.TCPListener) (protocol int) {
+	t.Helper()
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cerr := raw.Control(func(fd uintptr) {
+		protocol, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	}); cerr != nil || err != nil {
+		t.Fatal(cerr, err)
+	}
+	return protocol
+}
+
 // TestCongestionIsInUse wants the control that was asked for on both ends' sockets,
 // and plain TCP: Go's listeners speak MPTCP unless they are told not to.
 func TestCongestionIsInUse(t *testing.T) {
@@ -65,6 +80,9 @@ func TestCongestionIsInUse(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
+			if got := protocolOf(t, l.(*listener).sockets[0]); got != unix.IPPROTO_TCP {
+				t.Errorf("the listener's socket has protocol %d, want TCP", got)
+			}
 			c.Paths[0].Remote = l.Paths()[0].Local
 			d, err := New().Dial(t.Context(), c)
 			if err != nil {
