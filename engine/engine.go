@@ -64,12 +64,14 @@ type Listener interface {
 	Accept(ctx context.Context) (Session, error)
 	// Paths returns Config.Paths with the local ports filled in.
 	Paths() []Path
-	// Close stops accepting. Sessions already accepted live on. Idempotent.
+	// Close stops accepting. Sessions already accepted live on, with the streams that
+	// they have and one more; others may need the listener. Idempotent.
 	Close() error
 }
 
 // Session is one transport connection, or as many as the engine needs to carry
-// streams between the same two ends.
+// streams between the same two ends. Once either side has closed it, its calls
+// return errors that wrap net.ErrClosed.
 type Session interface {
 	// OpenStream opens a stream. The peer sees it once something was written.
 	// Only the dialler opens streams: TCP's listener could not.

@@ -10,7 +10,7 @@
 // is the test's own binary, and is gone with it, however the test ends. A package
 // that calls TwoPaths gives Main to its TestMain:
 //
-//	func TestMain(m *testing.M) { enginetest.Main(m, mptcp.New(), mptcp.NewTLS()) }
+//	func TestMain(m *testing.M) { enginetest.Main(m, mptcp.New()) }
 //
 // Files: suite.go has Run and what its cases share, streams.go, closing.go,
 // sessions.go and strangers.go the cases, twopath.go the namespaces, node.go the

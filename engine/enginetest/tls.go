@@ -69,3 +69,17 @@ func (c credentials) dialler() (*tls.Config, error) {
 	}
 	return &tls.Config{RootCAs: roots, ServerName: serverName}, nil
 }
+
+// NewTLS returns the settings of a listener, with a certificate made for the
+// occasion, and those of a dialler that trusts it and nothing else.
+func NewTLS() (listener, dialler *tls.Config, err error) {
+	c, err := newCredentials()
+	if err != nil {
+		return nil, nil, err
+	}
+	if listener, err = c.listener(); err != nil {
+		return nil, nil, err
+	}
+	dialler, err = c.dialler()
+	return listener, dialler, err
+}

@@ -183,10 +183,11 @@ func pathDies(t *testing.T, e engine.Engine, path int, where string) {
 		end = n.listener
 	}
 	end.enter(t, "ip", "link", "set", "path"+strconv.Itoa(path), "down")
-	_, l := n.finish(t)
+	d, l := n.finish(t)
+	t.Logf("%.0f Mbit/s, longest gap %v", float64(d.Report.Bytes)*8e3/float64(d.Report.LastNS-l.Report.StartNS), d.Report.MaxGap)
 	for i, p := range l.Stats[0].Paths {
 		if p.Dead != (i == path) {
-			t.Errorf("the sender's statistics call path %d dead: %t, want %t", i, p.Dead, i == path)
+			t.Errorf("the sender's statistics call path %d dead: %t, want %t\n%+v", i, p.Dead, i == path, p)
 		}
 	}
 }

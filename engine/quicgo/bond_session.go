@@ -128,9 +128,9 @@ func (s *bondSession) addPath(index int, conn *quic.Conn, sock *socket) error {
 // with it; so does any that the peer closed in order.
 func (s *bondSession) watch(p *bondPath) {
 	<-p.conn.Context().Done()
-	cause := closedError(context.Cause(p.conn.Context()))
-	if errors.Is(cause, net.ErrClosed) {
-		s.fail(cause)
+	cause := context.Cause(p.conn.Context())
+	if inOrder(cause) {
+		s.fail(closedError(cause))
 		return
 	}
 	s.failIfDead(cause)
@@ -265,7 +265,8 @@ func (s *bondSession) AcceptStream(ctx context.Context) (engine.Stream, error) {
 	}
 }
 
-// forget drops a stream whose lanes have all ended; its number stays taken.
+// forget drops a stream that is over; its number stays taken. A lane that comes late
+// is ended at once, which tells the dialler that nothing more is wanted.
 func (s *bondSession) forget(st *bondStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

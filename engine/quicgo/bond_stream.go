@@ -194,6 +194,15 @@ func (st *bondStream) rouseOne() {
 	}
 }
 
+// rouseIdle wakes every lane that waits. The caller holds mu.
+func (st *bondStream) rouseIdle() {
+	for _, l := range st.lanes {
+		if l.idle {
+			l.rouse()
+		}
+	}
+}
+
 // rouseAll wakes every lane. The caller holds mu.
 func (st *bondStream) rouseAll() {
 	for _, l := range st.lanes {

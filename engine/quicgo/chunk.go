@@ -6,7 +6,8 @@ import (
 )
 
 // chunkSize is the largest payload of one data frame, and what a lane takes at a
-// time. BenchmarkChunkSize compares 16, 32 and 64 KiB.
+// time. 16, 32 and 64 KiB fill two shaped links alike (BenchmarkTwoPaths) and differ
+// by less than the noise over loopback; at 10 Mbit/s a lane holds this one for 26 ms.
 const chunkSize = 32 << 10
 
 // chunkBuffer holds a data frame: header and payload, so that one Write sends both.

@@ -87,6 +87,9 @@ func (st *bondStream) nextWork(l *lane, buf []byte) work {
 	}
 	if st.tx.lost > 0 || st.tx.fresh < len(st.tx.chunks) {
 		st.rouseOne()
+	} else {
+		// Idle lanes must know when this chunk will be late, to overtake it then.
+		st.rouseIdle()
 	}
 	return work{frame: c.frame(), chunk: c}
 }
@@ -132,9 +135,7 @@ func (st *bondStream) writeLane(l *lane) {
 			_ = l.quic.Close() // fails only when there is nothing to close
 			return
 		case w.quit:
-			l.quic.CancelWrite(quic.StreamErrorCode(codeProtocol))
-			l.quic.CancelRead(quic.StreamErrorCode(codeProtocol))
-			return
+			return // the connection's end says so to the peer, not the lane's
 		case w.frame != nil:
 			_, err := l.quic.Write(w.frame)
 			st.wrote(l, w.chunk, err)
@@ -278,13 +279,14 @@ func (st *bondStream) acked(a *ack) error {
 	return nil
 }
 
-// exit counts the lane's goroutines. The last one takes the stream off the books.
+// exit counts the lane's goroutines. The last one takes the stream off the books if
+// it is over. One that only lost its lanes waits for a lane on another path.
 func (st *bondStream) exit() {
 	st.mu.Lock()
 	st.running--
-	last := st.running == 0
+	over := st.running == 0 && st.over()
 	st.mu.Unlock()
-	if last {
+	if over {
 		st.session.forget(st)
 	}
 }

@@ -72,14 +72,19 @@ func pathStats(conn *quic.Conn) engine.PathStats {
 
 // diedByItself reports whether the connection ended by anything but a close.
 func diedByItself(conn *quic.Conn) bool {
-	cause := context.Cause(conn.Context())
-	return cause != nil && !errors.Is(closedError(cause), net.ErrClosed)
+	return conn.Context().Err() != nil && !inOrder(context.Cause(conn.Context()))
 }
 
-// closedError makes an orderly end of the connection, from either side, an error
-// that wraps net.ErrClosed.
+// inOrder reports whether a connection's end was a close, by either side. quic-go's
+// own errors all claim to be net.ErrClosed, timeouts too.
+func inOrder(cause error) bool {
+	app, ok := errors.AsType[*quic.ApplicationError](cause)
+	return ok && app.ErrorCode == codeClosed
+}
+
+// closedError says in our words who closed the connection. Other errors stay.
 func closedError(err error) error {
-	if app, ok := errors.AsType[*quic.ApplicationError](err); ok && app.ErrorCode == codeClosed {
+	if app, ok := errors.AsType[*quic.ApplicationError](err); ok && inOrder(err) {
 		who := "this side"
 		if app.Remote {
 			who = "the peer"

@@ -32,8 +32,9 @@ func (s *stream) Read(b []byte) (int, error) { return s.conn().Read(b) }
 
 func (s *stream) Write(b []byte) (int, error) { return s.conn().Write(b) }
 
-// CloseWrite ends this side's bytes; under TLS with the close_notify alert, so that
-// a cut connection cannot pass for the end, and with the FIN behind it.
+// CloseWrite ends this side's bytes: under TLS with the close_notify alert that RFC
+// 8446, section 6.1 asks for, and with the FIN behind it. (Go's reader takes a bare
+// FIN between two records for an end as well.)
 func (s *stream) CloseWrite() error {
 	if s.session != nil {
 		s.session.sample(s)
