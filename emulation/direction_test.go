@@ -399,7 +399,7 @@ func TestValidate(t *testing.T) {
 		{"all", Impairments{Rate: mbit, Delay: ms, Jitter: ms, Loss: 1, Queue: Queue{Bytes: 1}, MTU: 68}, ""},
 		{"rate", Impairments{Rate: -1}, "rate -1 bit/s is negative"},
 		{"delay", Impairments{Delay: -1}, "is negative"},
-		{"long delay", Impairments{Delay: maxDelay + 1}, "is longer than"},
+		{"long delay", Impairments{Delay: MaxDelay + 1}, "is longer than"},
 		{"jitter", Impairments{Jitter: 1}, "exceeds the delay"},
 		{"loss", Impairments{Loss: 1.01}, "not a probability"},
 		{"loss that is no number", Impairments{Loss: math.NaN()}, "not a probability"},

@@ -47,9 +47,9 @@ type Impairments struct {
 	MTU    int           `json:"mtu,omitempty"` // largest IP packet that passes, bytes; 0 means any
 }
 
-// maxDelay keeps delays far from where nanoseconds overflow; a longer one is a
+// MaxDelay keeps delays far from where nanoseconds overflow; a longer one is a
 // slip of the unit.
-const maxDelay = time.Hour
+const MaxDelay = time.Hour
 
 // IsZero reports whether i leaves every packet alone.
 func (i Impairments) IsZero() bool { return i == Impairments{} }
@@ -63,8 +63,8 @@ func (i Impairments) Validate() error {
 	if i.Delay < 0 {
 		errs = append(errs, fmt.Errorf("delay %v is negative", i.Delay))
 	}
-	if i.Delay > maxDelay {
-		errs = append(errs, fmt.Errorf("delay %v is longer than %v", i.Delay, maxDelay))
+	if i.Delay > MaxDelay {
+		errs = append(errs, fmt.Errorf("delay %v is longer than %v", i.Delay, MaxDelay))
 	}
 	if i.Jitter < 0 {
 		errs = append(errs, fmt.Errorf("jitter %v is negative", i.Jitter))

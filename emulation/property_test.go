@@ -191,7 +191,7 @@ func TestSameSeedSameRun(t *testing.T) {
 func FuzzDirection(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 1, 255, 2, 3, 0, 0, 200, 7}, int64(1_000_000), int64(ms), int64(0), uint8(1), int64(5))
 	f.Add([]byte{3, 9, 0, 200, 1, 1}, int64(0), int64(0), int64(0), uint8(0), int64(0))
-	f.Add([]byte{0, 200, 3, 1, 2, 250}, int64(1)<<62, int64(maxDelay), int64(maxDelay), uint8(3), int64(1)<<62)
+	f.Add([]byte{0, 200, 3, 1, 2, 250}, int64(1)<<62, int64(MaxDelay), int64(MaxDelay), uint8(3), int64(1)<<62)
 	f.Fuzz(func(t *testing.T, calls []byte, rate, delay, jitter int64, kind uint8, limit int64) {
 		imp := Impairments{Rate: Rate(rate), Delay: time.Duration(delay), Jitter: time.Duration(jitter), Loss: 0.1}
 		switch kind % 4 {

@@ -85,7 +85,7 @@ func drawImpairments(t *rapid.T) emulation.Impairments {
 	}
 	i := emulation.Impairments{
 		Rate:  emulation.Rate(drawCount(t, mostRate)),
-		Delay: time.Duration(drawCount(t, mostTime)),
+		Delay: time.Duration(drawCount(t, int64(emulation.MaxDelay))),
 		Loss:  rapid.OneOf(rapid.Float64Range(0, 1), rapid.Just(0.0)).Draw(t, "loss"),
 		MTU:   rapid.OneOf(rapid.IntRange(minMTU, maxMTU), rapid.Just(0)).Draw(t, "wire mtu"),
 	}

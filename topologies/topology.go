@@ -70,9 +70,12 @@ type Workload struct {
 	Connections int           `json:"connections"`
 }
 
-// Hash returns the SHA-256 of the topology with all defaults filled in, in hex.
-// Comments, order of keys and spelling of quantities do not change it.
+// Hash returns the SHA-256 of the network with all defaults filled in, in hex:
+// name, seed, nodes and links. The experiment is not part of it, so that two
+// runs over the same network say so. Comments, order of keys and spelling of
+// quantities do not change it.
 func (t Topology) Hash() string {
+	t.Experiment = nil
 	data, err := json.Marshal(t)
 	if err != nil {
 		panic("topologies: a resolved topology does not encode: " + err.Error())

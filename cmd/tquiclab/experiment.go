@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,7 +29,6 @@ func (f *experimentFlags) add(c *cobra.Command) {
 	c.Flags().IntVar(&f.connections, "connections", 0, "connections per trial")
 	c.Flags().IntVar(&f.rounds, "rounds", 0, "how often each engine runs")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "seed of the links' randomness, the data and the order, instead of the topology's")
-	c.MarkFlagsMutuallyExclusive("duration", "bytes")
 }
 
 // apply puts the flags that were given into the topology. The result is checked
@@ -72,6 +72,8 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 
 func (f experimentFlags) applyAmount(w *topologies.Workload) error {
 	switch {
+	case f.duration != "" && f.bytes != "":
+		return usageError{errors.New("--duration and --bytes exclude each other")}
 	case f.duration != "":
 		d, err := topologies.ParseTime(f.duration)
 		if err != nil {

@@ -20,6 +20,9 @@ import (
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
+// runsFolder is where records go without --out.
+const runsFolder = "runs"
+
 type runFlags struct {
 	experimentFlags
 	name    string
@@ -55,7 +58,7 @@ or was not intact.
 	f.experimentFlags.add(c)
 	addBackendFlag(c, &f.backend)
 	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
-	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default runs/LAB-DATE)")
+	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
 	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
 	addVerboseFlag(c, &f.verbose)
@@ -90,8 +93,9 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	summary, runErr := a.measure(c, host, f, t, folder, user)
-	if err := user.own(folder.Dir()); err != nil {
-		runErr = errors.Join(runErr, err)
+	runErr = errors.Join(runErr, user.own(folder.Dir()))
+	if f.out == "" {
+		runErr = errors.Join(runErr, user.own(runsFolder))
 	}
 	if len(summary.Trials) == 0 {
 		return runErr
@@ -106,7 +110,7 @@ func (a *app) createFolder(f runFlags, t topologies.Topology) (*results.Run, err
 		if name == "" {
 			name = t.Name
 		}
-		out = filepath.Join("runs", name+"-"+time.Now().Format("20060102-150405"))
+		out = filepath.Join(runsFolder, name+"-"+time.Now().Format("20060102-150405"))
 	}
 	return results.Create(out)
 }

@@ -92,13 +92,15 @@ type Listening struct {
 	Certificate []byte        `json:"certificate"` // DER, self-signed, of this child alone
 }
 
-// Dial asks the child to open sessions of an engine.
+// Dial asks the child to open sessions of an engine, and streams on each that a
+// transfer then uses first.
 type Dial struct {
 	Engine      string        `json:"engine"`
 	Paths       []engine.Path `json:"paths"` // Local and Remote
 	Congestion  string        `json:"congestion,omitempty"`
 	Certificate []byte        `json:"certificate"` // the one to trust
 	Sessions    int           `json:"sessions"`
+	Streams     int           `json:"streams"` // on each session
 }
 
 // accept asks the listening child to wait until it has that many sessions.

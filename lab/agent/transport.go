@@ -9,8 +9,12 @@ import (
 	"github.com/tquiclab/tquiclab/engine"
 )
 
-// maxSessions bounds what one child opens or accepts.
-const maxSessions = 1024
+// What one child opens or accepts at most, and opens on each session ahead of a
+// transfer.
+const (
+	maxSessions = 1024
+	maxStreams  = 1 << 14
+)
 
 // listen opens a listener with a certificate of its own.
 func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
@@ -55,10 +59,14 @@ func (c *child) accept(ctx context.Context, p accept) error {
 	return nil
 }
 
-// dial opens p.Sessions sessions, one after the other.
+// dial opens p.Sessions sessions, one after the other, with p.Streams streams on
+// each.
 func (c *child) dial(ctx context.Context, p Dial) error {
 	if p.Sessions < 1 || p.Sessions > maxSessions {
 		return fmt.Errorf("dial: %d sessions is not from 1 to %d", p.Sessions, maxSessions)
+	}
+	if p.Streams < 0 || p.Streams > maxStreams {
+		return fmt.Errorf("dial: %d streams is not from 0 to %d", p.Streams, maxStreams)
 	}
 	e, err := c.engine(p.Engine)
 	if err != nil {
@@ -74,6 +82,11 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 			return fmt.Errorf("%s: dial session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
 		}
 		c.sessions = append(c.sessions, s)
+	}
+	for i, s := range c.sessions {
+		if c.sessions[i], err = prepare(ctx, s, p.Streams); err != nil {
+			return fmt.Errorf("%s: session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
+		}
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (r *run) connect(ctx context.Context, a arm, pair *agents) error {
 	n := a.Connections
 	return together(ctx,
 		func(ctx context.Context) error {
-			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, Certificate: listening.Certificate, Sessions: n})
+			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
 		},
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
