@@ -225,6 +225,25 @@ func TestKilledRelayEndsTheRunAtOnce(t *testing.T) {
 	p.wantNothingLeft()
 }
 
+func TestDeletedInterfaceEndsTheRunAtOnce(t *testing.T) {
+	p := newProgram(t)
+	var stderr bytes.Buffer
+	cmd := p.run(&stderr, "tcp@wifi,quic-go@wifi", "--duration", "300s")
+	p.awaitTraffic()
+	// The wire's end towards the client, in the wire's namespace.
+	out, err := exec.Command("ip", "-n", "tql-"+p.lab+".wifi", "link", "del", "client").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("exit = %v, want %d\n%s", err, exitFailed, &stderr)
+	}
+	if !strings.Contains(stderr.String(), "an interface of link wifi was deleted") {
+		t.Errorf("stderr = %s, want it to say which link lost an interface", &stderr)
+	}
+	p.wantNothingLeft()
+}
+
 func TestKilledRunIsCleanedUpByTheNextCommand(t *testing.T) {
 	for _, next := range []string{"down", "up", "reap"} {
 		t.Run(next, func(t *testing.T) {

@@ -44,7 +44,10 @@ A TOPOLOGY is a YAML file or a name of the catalogue ("tquiclab topologies list"
 Data goes to standard output, progress and warnings to standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or an invalid file, 3 not supported
-on this machine (the message says what to do), 130 interrupted and cleaned up.`,
+on this machine (the message says what to do), 130 interrupted and cleaned up.
+
+The environment variable TQUICLAB_STATE names the folder in which labs keep their
+state (default /run/tquiclab). Commands with another one do not see these labs.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version(),
@@ -117,20 +120,15 @@ func dropTime(groups []string, attr slog.Attr) slog.Attr {
 // loader reads topologies with this program's engines.
 func (a *app) loader() topologies.Loader { return topologies.Loader{Engines: a.engines.Names()} }
 
-// version is the module's version, with the revision it was built from.
+// version is the module's version: a tag, or the commit that it was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	text := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			text += " " + s.Value[:12]
-		}
-		if s.Key == "vcs.modified" && s.Value == "true" {
-			text += " modified"
-		}
+	text := info.Main.Version // a pseudo-version has the revision in it
+	if text == "" || text == "(devel)" {
+		text = "of no known revision"
 	}
-	return text + " " + info.GoVersion
+	return text + ", " + info.GoVersion
 }

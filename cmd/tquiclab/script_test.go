@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tquiclab/tquiclab/emulation/netem"
 )
 
 // TestMain lets the test binary be the program, for the scripts and for the
@@ -41,6 +43,13 @@ func TestScripts(t *testing.T) {
 				}
 			})
 			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "netem" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			_, err := netem.Probe()
+			return err == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": wantExit,
