@@ -42,15 +42,8 @@ func testStrangers(t *testing.T, b *bench) {
 
 // testDialStranger dials a port where somebody else answers.
 func testDialStranger(t *testing.T, b *bench) {
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tcp, udp := listenBoth(t)
 	defer tcp.Close()
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
-	if err != nil {
-		t.Skip("the port is taken for UDP") // chosen by the kernel: rare, and harmless once
-	}
 	defer udp.Close()
 	done := async(func() error {
 		c, err := tcp.Accept()
@@ -73,4 +66,23 @@ func testDialStranger(t *testing.T, b *bench) {
 	}
 	tcp.Close()
 	await(t, b, "the stranger", done)
+}
+
+// listenBoth takes a port for TCP and UDP. The kernel chooses it for one, so it
+// may be taken for the other: then another.
+func listenBoth(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	for range 100 {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		if err == nil {
+			return tcp, udp
+		}
+		tcp.Close()
+	}
+	t.Fatal("no port is free for both TCP and UDP")
+	return nil, nil
 }
