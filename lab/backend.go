@@ -40,14 +40,10 @@ func (h Host) backend(name string) (backend, error) {
 	return nil, fmt.Errorf("unknown backend %q: expected %s, %s or %s", name, BackendAuto, BackendNetem, BackendRelay)
 }
 
-// Backend returns the name of the backend that Up would take: the one asked for,
-// or the first that can serve the topology. An error that wraps ErrUnsupported
-// says what to do instead.
+// Backend returns the name of the backend that Up takes: the one asked for, or
+// the first that can serve the topology. An error that wraps ErrUnsupported says
+// what to do instead.
 func (h Host) Backend(t topologies.Topology, asked string) (string, error) {
-	return h.chooseBackend(t, asked)
-}
-
-func (h Host) chooseBackend(t topologies.Topology, asked string) (string, error) {
 	if asked != "" && asked != BackendAuto {
 		b, err := h.backend(asked)
 		if err != nil {

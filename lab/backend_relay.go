@@ -20,6 +20,10 @@ import (
 // relayPatience is how long a relay process may take to say that it forwards.
 const relayPatience = 10 * time.Second
 
+// maxSocketPath is the room in sockaddr_un.sun_path, without its final zero
+// (unix(7)).
+const maxSocketPath = 107
+
 // relayBackend serves the wires by one process of the lab.
 type relayBackend struct{}
 
@@ -76,7 +80,9 @@ func (r *raising) openPort(link, node string) (*relay.Port, error) {
 
 // listenControl makes the control socket. Only root may connect.
 func listenControl(path string) (*os.File, error) {
-	// A path in sun_path has 107 bytes at most (unix(7)); a relative one is shorter.
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("make the relay's control socket: %s has %d bytes, a socket's path has %d at most: use a shorter name for the lab or the state folder", path, len(path), maxSocketPath)
+	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("make the relay's control socket: %w", err)

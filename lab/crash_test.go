@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
 func TestUpThatFailsAtAnyStepLeavesNothing(t *testing.T) {
@@ -172,4 +174,38 @@ func TestReapTakesOnlyWhatIsLost(t *testing.T) {
 	if _, released, err := lab.Release(t.Context()); err != nil || released {
 		t.Errorf("Release of a lab without owner = %v, %v, want it left", released, err)
 	}
+}
+
+// TestDownRemovesTheFileOfAnInterruptedCreation: between the making of a name's
+// file and the mount on it, a namespace cannot bear a mark. The state says whose
+// the file is.
+func TestDownRemovesTheFileOfAnInterruptedCreation(t *testing.T) {
+	h, name := newHost(t), uniqueName()
+	mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name, Backend: BackendRelay})
+	s, err := h.load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := filepath.Join(netns.Dir, NodeNamespace(name, "interrupted"))
+	foreign := filepath.Join(netns.Dir, NodeNamespace(name, "foreign"))
+	s.Namespaces = append(s.Namespaces, filepath.Base(recorded))
+	if err := h.save(s); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{recorded, foreign} {
+		if err := os.WriteFile(path, nil, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Remove(foreign)
+	if _, err := h.Down(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(recorded); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the recorded file: %v, want it gone", err)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Errorf("the foreign file: %v, want it left", err)
+	}
+	wantNothing(t, h, name)
 }

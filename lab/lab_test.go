@@ -319,6 +319,63 @@ func TestOpenAndDoAfterDown(t *testing.T) {
 	}
 }
 
+func TestReserveKeepsASecondMeasurementOut(t *testing.T) {
+	h, name := newHost(t), uniqueName()
+	lab := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name}).Lab
+	release, err := lab.Reserve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Reserve(t.Context()); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "--name") {
+		t.Errorf("second Reserve = %v, want ErrBusy and the way out", err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	release, err = lab.Reserve(t.Context())
+	if err != nil {
+		t.Fatalf("Reserve after the release: %v", err)
+	}
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUseLinksChoosesWhatMPTCPAnnounces(t *testing.T) {
+	h, name := newHost(t), uniqueName()
+	lab := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name}).Lab
+	for _, tt := range []struct{ links, want []string }{
+		{nil, []string{"10.77.0.2", "10.77.1.2"}},
+		{[]string{"lan"}, []string{"10.77.1.2"}},
+		{nil, []string{"10.77.0.2", "10.77.1.2"}},
+	} {
+		if err := lab.UseLinks(tt.links...); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("ip", "-n", NodeNamespace(name, "server"), "mptcp", "endpoint").CombinedOutput()
+		if err != nil {
+			t.Fatalf("ip mptcp endpoint: %v: %s", err, out)
+		}
+		var got []string
+		for line := range strings.Lines(string(out)) {
+			got = append(got, strings.Fields(line)[0])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("UseLinks(%v): the server announces %v, want %v", tt.links, got, tt.want)
+		}
+	}
+}
+
+func TestUpSaysThatASocketsPathIsTooLong(t *testing.T) {
+	h := newHost(t)
+	h.Dir = filepath.Join(h.Dir, strings.Repeat("x", 90))
+	_, err := h.Up(t.Context(), UpConfig{Topology: twoLinks(), Name: uniqueName(), Backend: BackendRelay})
+	if err == nil || !strings.Contains(err.Error(), "shorter") {
+		t.Errorf("Up = %v, want it to ask for a shorter name", err)
+	}
+}
+
 func TestFactsReadBack(t *testing.T) {
 	h, name := newHost(t), uniqueName()
 	lab := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name}).Lab

@@ -101,8 +101,8 @@ func (h Host) labNames() ([]string, error) {
 	return names, nil
 }
 
-// removeState removes the lab's folder, and the folders above it that are empty
-// then. The Host's lock is held and goes with the last lab.
+// removeState removes the lab's folder. The folders above it go with the Host's
+// lock, when no lab is left (release).
 func (h Host) removeState(lab string) error {
 	if err := os.RemoveAll(h.labDir(lab)); err != nil {
 		return fmt.Errorf("remove state: %w", err)

@@ -46,7 +46,7 @@ func (h Host) Up(ctx context.Context, c UpConfig) (UpResult, error) {
 	if err := errors.Join(checkName(name), CheckPrivileges()); err != nil {
 		return UpResult{}, err
 	}
-	backend, err := h.chooseBackend(c.Topology, c.Backend)
+	backend, err := h.Backend(c.Topology, c.Backend)
 	if err != nil {
 		return UpResult{}, err
 	}
