@@ -218,6 +218,22 @@ func TestTwoLabsAtOnce(t *testing.T) {
 	wantEcho(t, labB, "lan")
 }
 
+func TestHostsKnowNothingOfEachOthersLabs(t *testing.T) {
+	mine, other, name := newHost(t), newHost(t), uniqueName()
+	lab := mustUp(t, mine, UpConfig{Topology: twoLinks(), Name: name, Backend: BackendRelay}).Lab
+	if _, err := other.Down(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if all, err := other.DownAll(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("DownAll of the other host = %+v, %v, want it to find nothing", all, err)
+	}
+	if reaped, err := other.Reap(t.Context()); err != nil || len(reaped) != 0 {
+		t.Errorf("Reap of the other host = %+v, %v, want it to find nothing", reaped, err)
+	}
+	wantEcho(t, lab, "lte")
+	wantEcho(t, lab, "lan")
+}
+
 func TestDownOfNothing(t *testing.T) {
 	h := newHost(t)
 	r, err := h.Down(t.Context(), uniqueName())
