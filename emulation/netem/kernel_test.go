@@ -138,7 +138,7 @@ func testSecondApply(t *testing.T) {
 	}, 1))
 	f := r.flow(0, 200)
 	f.send(10)
-	if c := r.settle(1); c.Drops != 10 || c.SentPackets != 0 {
+	if c := r.settle(1, 10); c.Drops != 10 || c.SentPackets != 0 {
 		t.Fatalf("with all lost: %+v", c)
 	}
 	f = r.flow(0, 200)
@@ -166,7 +166,7 @@ func testOrder(t *testing.T) {
 			f.send(3000)
 			f.receive(3000)
 			f.wantInOrder()
-			if c := r.settle(1); c.Drops != 0 || c.SentPackets != 3000 || c.SentBytes != 3000*(300+ethernetHeader) {
+			if c := r.settle(1, 3000); c.Drops != 0 || c.SentPackets != 3000 || c.SentBytes != 3000*(300+ethernetHeader) {
 				t.Errorf("counted %+v", c)
 			}
 		})
@@ -178,11 +178,11 @@ func testLoss(t *testing.T) {
 	r := joined(t, 1500)
 	r.must(Apply(r.ports[1], emulation.Impairments{Loss: p}, 5))
 	f := r.flow(0, 100)
-	for range n / 1000 {
+	for sent := 0; sent < n; sent += 1000 {
 		f.send(1000)
-		f.receive(int(r.settle(1).SentPackets))
+		f.receive(int(r.settle(1, sent+1000).SentPackets))
 	}
-	c := r.settle(1)
+	c := r.settle(1, n)
 	if uint64(c.Drops)+uint64(c.SentPackets) != n || len(f.numbers) != int(c.SentPackets) {
 		t.Errorf("%d sent, %d arrived, the kernel counted %+v", n, len(f.numbers), c)
 	}
@@ -204,7 +204,7 @@ func testQueue(t *testing.T) {
 	if state.Limit != 21 || state.Counters.BacklogPackets > 21 {
 		t.Errorf("the limit is %d with %d packets in it, want 21 and no more", state.Limit, state.Counters.BacklogPackets)
 	}
-	c := r.settle(1)
+	c := r.settle(1, 200)
 	f.receive(int(c.SentPackets))
 	f.wantInOrder()
 	if c.SentPackets+c.Drops != 200 || c.SentPackets < 21 || c.Drops == 0 {
@@ -249,7 +249,7 @@ func testDirections(t *testing.T) {
 	down.send(100)
 	up.send(100)
 	up.receive(100)
-	if c := r.settle(0); c.Drops != 100 || c.SentPackets != 0 {
+	if c := r.settle(0, 100); c.Drops != 100 || c.SentPackets != 0 {
 		t.Errorf("down lost %d and let %d pass, want 100 and 0", c.Drops, c.SentPackets)
 	}
 	down.receive(0)
@@ -263,7 +263,7 @@ func testChangeInFlight(t *testing.T) {
 	r.must(Apply(r.ports[1], emulation.Impairments{Delay: 200 * time.Millisecond, Jitter: time.Millisecond}, 1))
 	f.send(10)
 	f.receive(20)
-	if c := r.settle(1); c.SentPackets != 20 {
+	if c := r.settle(1, 20); c.SentPackets != 20 {
 		t.Errorf("counted %+v after a change, want all 20", c)
 	}
 }
@@ -276,7 +276,7 @@ func testSeed(t *testing.T) {
 		r.must(Apply(r.ports[1], emulation.Impairments{Loss: 0.5}, 42))
 		f := r.flow(0, 100)
 		f.send(256)
-		c := r.settle(1)
+		c := r.settle(1, 256)
 		f.receive(int(c.SentPackets))
 		lost[i] = f.numbers
 		if state := r.state(1); state.Seeded != kernelHasSeed(t) || (state.Seeded && state.Seed != 42) {

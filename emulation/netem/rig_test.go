@@ -197,16 +197,18 @@ func (f *flow) receive(n int) {
 	}
 }
 
-// settle waits until the port holds no packet, and returns its counters.
-func (r *rig) settle(port int) Counters {
+// settle waits until the port has sent or dropped that many packets and holds
+// none, and returns its counters. An empty backlog alone says nothing: a packet
+// that was sent may not have reached the port yet, where softirqs are put off.
+func (r *rig) settle(port, packets int) Counters {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		c := r.state(port).Counters
-		if c.BacklogPackets == 0 {
+		if c.BacklogPackets == 0 && c.SentPackets+c.Drops >= uint32(packets) {
 			return c
 		}
 		if time.Now().After(end) {
-			r.t.Fatalf("%d packets are still in the qdisc", c.BacklogPackets)
+			r.t.Fatalf("the port has not settled %d packets: %+v", packets, c)
 		}
 	}
 }
