@@ -1,0 +1,112 @@
+package proto
+
+import "github.com/tquiclab/tquiclab/engine/internal/wire"
+
+// frameKind is what a frameRef stands for.
+type frameKind uint8
+
+// The kinds that are noted: what must be sent again when lost, or acted on when
+// acknowledged.
+const (
+	refStream frameKind = iota
+	refCrypto
+	refAck // largest in off: older received ranges need no more mention
+	refPing
+	refResetStream
+	refStopSending
+	refMaxData
+	refMaxStreamData
+	refMaxStreams // direction in off
+	refDataBlocked
+	refStreamDataBlocked
+	refStreamsBlocked // direction in off
+	refNewConnectionID
+	refRetireConnectionID
+	refNewToken
+	refHandshakeDone
+	refPathChallenge
+	refDatagram
+	refAckFrequency
+)
+
+// frameRef is what a sent packet carried: enough to send the newest state again
+// when the packet is lost. off and n are a byte range where the kind has one, else
+// a sequence number or nothing.
+type frameRef struct {
+	kind   frameKind
+	fin    bool
+	n      uint32
+	off    uint64
+	stream *Stream // of stream frames, else nil
+}
+
+// builder collects the frames of one packet. Frames are appended to b as far as
+// room allows; each append method of a component returns false when its frame did
+// not fit, which leaves the packet as it was.
+type builder struct {
+	b   []byte // the packet so far, header first
+	end int    // length that b must not pass: the packet's size less the AEAD's tag
+	log *refLog
+	// n is how many references were logged for this packet.
+	n uint32
+
+	ackEliciting bool
+	nonProbing   bool // has a frame that is not a probing frame
+}
+
+// room returns how many more bytes fit.
+func (w *builder) room() int { return w.end - len(w.b) }
+
+// added says that a frame of type t was appended.
+func (w *builder) added(t wire.FrameType) {
+	w.ackEliciting = w.ackEliciting || t.AckEliciting()
+	w.nonProbing = w.nonProbing || !t.Probing()
+}
+
+// note logs a reference for the packet.
+func (w *builder) note(r frameRef) {
+	w.log.push(r)
+	w.n++
+}
+
+// refLog is a FIFO of references. Each has an index that never changes; packets
+// keep the index of their first. Its memory is a ring that grows to the largest
+// number in flight and stays.
+type refLog struct {
+	ring  []frameRef // length a power of two, or 0
+	first uint64     // index of the oldest one kept
+	next  uint64     // index of the next one
+}
+
+func (l *refLog) push(r frameRef) {
+	if l.next-l.first == uint64(len(l.ring)) {
+		l.grow()
+	}
+	l.ring[l.next&uint64(len(l.ring)-1)] = r
+	l.next++
+}
+
+// at returns the reference with that index, which must be kept still.
+func (l *refLog) at(i uint64) *frameRef { return &l.ring[i&uint64(len(l.ring)-1)] }
+
+// cut takes back the references from index i on: their packet was not sent.
+func (l *refLog) cut(i uint64) {
+	for ; l.next > i; l.next-- {
+		*l.at(l.next - 1) = frameRef{}
+	}
+}
+
+// forget drops all references below index i.
+func (l *refLog) forget(i uint64) {
+	for ; l.first < i; l.first++ {
+		*l.at(l.first) = frameRef{}
+	}
+}
+
+func (l *refLog) grow() {
+	bigger := make([]frameRef, max(64, 2*len(l.ring)))
+	for i := l.first; i < l.next; i++ {
+		bigger[i&uint64(len(bigger)-1)] = *l.at(i)
+	}
+	l.ring = bigger
+}
