@@ -62,6 +62,8 @@ func TestParseAckRefuses(t *testing.T) {
 		"huge range":            "02 05 00 00 ffffffffffffffff",
 		"huge gap":              "02 05 00 01 00 ffffffffffffffff 00",
 		"huge gap and range":    "02 05 00 02 00 ffffffffffffffff ffffffffffffffff 00 00",
+		"around to above 0":     "02 05 00 02 00 ffffffffffffffff ffffffffffffffff ffffffffffffffff ffffffffffffffff",
+		"counts without end":    "02 ffffffffffffffff 00 ffffffffffffffff 00",
 		"more ranges than fit":  "02 4064 00 ffffffffffffffff 00 00 00",
 		"ranges, then below 0":  "02 04 00 03 00 00 00 00 00 00 00",
 		"ECN counts are absent": "03 05 00 00 05",

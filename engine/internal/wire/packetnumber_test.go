@@ -65,6 +65,7 @@ func TestDecodePacketNumber(t *testing.T) {
 		{"wraps downwards", 0x100, 0xff, 1, 0xff},
 		{"half a window ahead", 0x100, 0x81, 1, 0x181},
 		{"further is behind", 0x100, 0x82, 1, 0x82},
+		{"half a window behind is ahead", 0x17f, 0x00, 1, 0x200},
 		{"four bytes", 1<<32 + 5, 3, 4, 1<<32 + 3},
 		{"no number above 2^62-1", MaxVarint - 1, 0x01, 1, MaxVarint - 0xfe},
 	}

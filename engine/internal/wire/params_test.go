@@ -71,6 +71,14 @@ func drawParameters(t *rapid.T, from Perspective) TransportParameters {
 	return p
 }
 
+// RFC 9000, section 18.2.
+func TestDefaultTransportParameters(t *testing.T) {
+	want := TransportParameters{MaxUDPPayload: 65527, AckDelayExponent: 3, MaxAckDelay: 25 * time.Millisecond, ActiveConnectionIDLimit: 2}
+	if diff := diffValues(DefaultTransportParameters(), want); diff != "" {
+		t.Errorf("got + want -:\n%s", diff)
+	}
+}
+
 func TestTransportParametersRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		from := Perspective(rapid.IntRange(0, 1).Draw(t, "from"))

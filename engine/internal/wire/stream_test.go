@@ -24,6 +24,9 @@ func TestStreamAppendHeader(t *testing.T) {
 	if got := StreamHeaderLen(4, 70, 300, false); got != len(b) {
 		t.Errorf("StreamHeaderLen = %d, want %d", got, len(b))
 	}
+	if got := StreamHeaderLen(4, 1, 2, false); got != 4 {
+		t.Errorf("StreamHeaderLen with offset 1 is %d, want 4", got)
+	}
 	f.NoLength, f.Offset = true, 0
 	b = f.AppendHeader(nil, 300)
 	if want := unhex(t, "09 04"); string(b) != string(want) || StreamHeaderLen(4, 0, 300, true) != len(want) {
