@@ -148,9 +148,7 @@ func (m *machine) timeout(t *rapid.T) {
 	m.now = max(m.now, at)
 	m.out.Reset()
 	e := m.d.HandleTimeout(m.now, &m.out)
-	for sp := range NumSpaces {
-		m.noteAny(t, sp)
-	}
+	m.note(t, e.Space)
 	if e.PTO && m.d.ProbesDue(e.Space) == 0 {
 		t.Fatalf("a PTO for %v asks for no probe", e.Space)
 	}
@@ -181,18 +179,6 @@ func (m *machine) note(t *rapid.T, sp Space) {
 	m.settle(t, m.sent[sp], m.out.Acked, "acked")
 	m.settle(t, m.sent[sp], m.out.Lost, "lost")
 	m.settle(t, m.sent[sp], m.out.Dropped, "dropped")
-}
-
-// noteAny does so where the call does not say which space each packet is of: sizes and
-// times tell.
-func (m *machine) noteAny(t *rapid.T, sp Space) {
-	mine := func(p Sent) bool {
-		e := m.sent[sp][p.Number]
-		return e == nil || e.Time != p.Time || e.Size != p.Size || e.fate != ""
-	}
-	for text, list := range map[string][]Sent{"lost": m.out.Lost, "dropped": m.out.Dropped} {
-		m.settle(t, m.sent[sp], slices.DeleteFunc(slices.Clone(list), mine), text)
-	}
 }
 
 func (m *machine) settle(t *rapid.T, books map[wire.PacketNumber]*entry, packets []Sent, fate string) {
