@@ -210,7 +210,7 @@ func TestReassemblerDoesNotCopy(t *testing.T) {
 		{"twice", [][2]int{{0, 1000}, {0, 1000}, {2000, 500}, {2000, 500}, {1000, 1000}}, 0, true},
 		{"overlapping", [][2]int{{0, 1000}, {500, 1000}, {3000, 1000}, {2500, 1000}, {1400, 1200}}, 0, true},
 		{"without a buffer", [][2]int{{0, 1000}, {1500, 500}, {1000, 500}}, 2500, false}, // early ones twice
-		{"small, unread", [][2]int{{0, 1000}, {1000, 10}, {1010, 10}}, 20, true},
+		{"some small ones", [][2]int{{0, 1000}, {1000, 10}, {1010, 10}}, 0, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -224,6 +224,17 @@ func TestReassemblerDoesNotCopy(t *testing.T) {
 			g.finish(t)
 		})
 	}
+}
+
+func TestReassemblerCopiesManySmallOnes(t *testing.T) {
+	g := newStreamTestRig(8<<10, 10000)
+	for i := range 1000 {
+		g.insert(i, 1, false, false)
+	}
+	if n := len(g.r.queue) - g.r.head; n > 40 || g.copied < 900 {
+		t.Errorf("%d pieces and %d bytes copied of 1000 bytes by one, want some dozens and most", n, g.copied)
+	}
+	g.finish(t)
 }
 
 // TestReassemblerMemory sends what costs the receiver most: single bytes, each in a

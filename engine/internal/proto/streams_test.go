@@ -97,7 +97,9 @@ func TestPeerOpensLowerStreams(t *testing.T) {
 
 // TestFrameErrors has what a peer must not send, as a server sees it.
 func TestFrameErrors(t *testing.T) {
-	id := func(side wire.Perspective, d wire.Direction, n uint64) wire.StreamID { return wire.NewStreamID(side, d, n) }
+	id := func(side wire.Perspective, d wire.Direction, n uint64) wire.StreamID {
+		return wire.NewStreamID(side, d, n)
+	}
 	data := func(n int) []byte { return make([]byte, n) }
 	var (
 		theirs     = id(wire.Client, wire.Bidi, 0)
