@@ -90,9 +90,8 @@ func (c *Conn) recoveryTimeout(now clock.Time) {
 // 8899, section 4.3).
 func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
 	p := c.path
-	oldest, ok := p.det.Oldest(sp)
-	if ok && sp == recovery.SpaceApplication && oldest.Size > minUDPPayload {
-		p.mtu.packetLost(min(oldest.Size, p.mtu.size()), p.spaces[sp].next-1)
+	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) {
+		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
 		if p.mtu.settle() {
 			c.mtuChanged(now)
 		}
