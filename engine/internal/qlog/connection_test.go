@@ -6,18 +6,13 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
-
-// closedByApplication is an application's own error.
-type closedByApplication struct{}
-
-func (closedByApplication) Error() string                { return "enough" }
-func (closedByApplication) ApplicationErrorCode() uint64 { return 42 }
 
 func TestConnectionClosed(t *testing.T) {
 	for _, tt := range []struct {
@@ -41,16 +36,46 @@ func TestConnectionClosed(t *testing.T) {
 			`{"initiator":"local","connection_error":"crypto_error_0x1ff","trigger":"error"}`,
 		},
 		{
+			"in good order",
+			proto.TraceEvent{Err: &wire.TransportError{}},
+			`{"initiator":"local","connection_error":"no_error","trigger":"unspecified"}`,
+		},
+		{
 			"beyond TLS",
 			proto.TraceEvent{Err: &wire.TransportError{Code: wire.CryptoError + 0x100}},
-			`{"initiator":"local","connection_error":"unknown","error_code":512,"trigger":"unspecified"}`,
+			`{"initiator":"local","connection_error":"unknown","error_code":512,"trigger":"error"}`,
 		},
 		{
 			"by the application",
-			proto.TraceEvent{Trigger: "application", Err: closedByApplication{}},
-			`{"initiator":"local","application_error":"unknown","error_code":42,"reason":"enough","trigger":"application"}`,
+			proto.TraceEvent{ByPeer: true, Err: &proto.ApplicationError{Code: 42, Reason: "enough", Remote: true}},
+			`{"initiator":"remote","application_error":"unknown","error_code":42,"reason":"enough","trigger":"application"}`,
 		},
-		{"by silence", proto.TraceEvent{Trigger: "idle_timeout", Err: errors.New("30s")}, `{"initiator":"local","reason":"30s","trigger":"idle_timeout"}`},
+		{
+			"by silence",
+			proto.TraceEvent{Err: &proto.TimeoutError{After: 30 * time.Second}},
+			`{"initiator":"local","reason":"QUIC: nothing heard for 30s","trigger":"idle_timeout"}`,
+		},
+		{
+			"by silence in the handshake",
+			proto.TraceEvent{Err: &proto.TimeoutError{Handshake: true, After: time.Second}},
+			`{"initiator":"local","reason":"QUIC: no handshake within 1s","trigger":"aborted"}`,
+		},
+		{
+			"by a server of another version",
+			proto.TraceEvent{Err: &proto.VersionError{Offered: []wire.Version{2}}},
+			`{"initiator":"local","reason":"QUIC: the server does not speak version 1: it offers [0x2]","trigger":"version_mismatch"}`,
+		},
+		{
+			"by a stateless reset",
+			proto.TraceEvent{ByPeer: true, Err: proto.ErrStatelessReset},
+			`{"initiator":"remote","reason":"QUIC: the peer does not know the connection any more (stateless reset)","trigger":"stateless_reset"}`,
+		},
+		{
+			"by an error of ours",
+			proto.TraceEvent{Err: errors.New("no memory")},
+			`{"initiator":"local","reason":"no memory","trigger":"unspecified"}`,
+		},
+		{"by what the owner says", proto.TraceEvent{Trigger: "aborted"}, `{"initiator":"local","trigger":"aborted"}`},
 		{"by whatever", proto.TraceEvent{Trigger: "boredom"}, `{"initiator":"local","trigger":"unspecified"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

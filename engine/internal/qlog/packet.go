@@ -80,8 +80,12 @@ func (r *record) packetHeader(e *proto.TraceEvent) {
 	r.endObject()
 }
 
-// partialHeader writes the PacketHeader of a packet of which little may be known.
+// partialHeader writes the PacketHeader of a packet of which little may be known, or
+// nothing: an event that says only "initial" has its type not set.
 func (r *record) partialHeader(e *proto.TraceEvent) {
+	if e.PacketType == wire.PacketInitial && e.Number < 0 && e.ID.Len()+e.PeerID.Len() == 0 {
+		return
+	}
 	r.beginHeader(e)
 	r.knownID("scid", &e.ID)
 	r.knownID("dcid", &e.PeerID)

@@ -62,6 +62,11 @@ func TestPackets(t *testing.T) {
 			`{"header":{"packet_type":"1RTT"},"raw":{"length":99},"trigger":"decryption_failure"}`,
 		},
 		{
+			"dropped, whatever it was",
+			proto.TraceEvent{Kind: proto.TracePacketDropped, Number: wire.NoPacket, Size: 99, Trigger: "invalid"},
+			`{"raw":{"length":99},"trigger":"invalid"}`,
+		},
+		{
 			"dropped as a duplicate",
 			proto.TraceEvent{Kind: proto.TracePacketDropped, PacketType: wire.PacketInitial, Number: 4, ID: id, PeerID: peer, Trigger: "duplicate"},
 			`{"header":{"packet_type":"initial","packet_number":4,"scid":"01","dcid":"02ff"},"trigger":"duplicate"}`,
