@@ -196,7 +196,7 @@ func TestCloseReachesThePeer(t *testing.T) {
 	}
 }
 
-func TestIdleTimeout(t *testing.T) {
+func TestConnectionIdles(t *testing.T) {
 	p := newPair(t, pairConfig{client: Config{IdleTimeout: 3 * time.Second}})
 	p.handshake()
 	p.run(time.Minute, func() bool { return p.client().err != nil && p.server().err != nil })
