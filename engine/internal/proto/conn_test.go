@@ -121,6 +121,14 @@ func (x *transfer) pump() {
 	e.readable = e.readable[:0]
 }
 
+// arrived returns how many bytes have.
+func (x *transfer) arrived() (n int) {
+	for _, b := range x.in {
+		n += b.Len()
+	}
+	return n
+}
+
 // done pumps, and reports whether all arrived.
 func (x *transfer) done() bool {
 	x.pump()
