@@ -129,6 +129,7 @@ func TestTrainsArriveWhole(t *testing.T) {
 				if !to.Features().ECN {
 					like.ECN = wire.NotECT
 				}
+				before := from.Features()
 				if !to.Features().PacketInfo {
 					like.Local = to.LocalAddr()
 				}
@@ -146,8 +147,8 @@ func TestTrainsArriveWhole(t *testing.T) {
 					checkTrain(t, to.datagrams(datagrams(tt.bytes, segment), like), train, segment)
 				}
 				c := from.Counters()
-				if c.DroppedDatagrams+c.TooLargeDatagrams > 0 {
-					t.Errorf("%+v", c)
+				if c.DroppedDatagrams+c.TooLargeDatagrams > 0 || from.Features() != before {
+					t.Errorf("%+v; features were %+v, are %+v", c, before, from.Features())
 				}
 			})
 		}
