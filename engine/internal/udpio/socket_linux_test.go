@@ -553,3 +553,41 @@ func TestReadAndWriteDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// What was received stays as it is while it is kept, though others come into the
+// same buffer.
+func TestReceivedBytesStay(t *testing.T) {
+	for name, config := range testArms() {
+		t.Run(name, func(t *testing.T) {
+			const rounds, per, size = 20, 5, 100
+			from, to := newTestSocket(t, "udp4", "127.0.0.1:0", config), newTestSocket(t, "udp4", "127.0.0.1:0", config)
+			train := testTrain(rounds * per * size)
+			var kept []Received
+			for i, got := 0, 0; i < rounds; i++ {
+				from.write(Message{Data: train[i*per*size:][:per*size], Segment: size, Remote: to.LocalAddr()})
+				for got < (i+1)*per*size {
+					into := make([]Received, 64)
+					n, err := to.Read(into, to.pool)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range into[:n] {
+						got += len(r.Data)
+					}
+					kept = append(kept, into[:n]...)
+				}
+			}
+			if n := to.pool.InUse(); n > 2+rounds*per*slotSize/to.pool.Size() {
+				t.Errorf("%d buffers for %d bytes", n, len(train))
+			}
+			var all []byte
+			for _, r := range kept {
+				all = append(all, r.Data...)
+				r.Buffer.Release()
+			}
+			if !bytes.Equal(all, train) {
+				t.Error("the bytes have changed")
+			}
+		})
+	}
+}
