@@ -55,7 +55,7 @@ type Conn struct {
 
 	// The paths. There is one, with ID 0.
 	path *path
-	owed responses // answers to the peer's challenges
+	owed owedResponses // answers to the peer's challenges
 
 	// The data.
 	streams   streams
@@ -109,7 +109,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	}
 	p := &path{tuple: at, previous: at}
 	p.det = recovery.New(recovery.Config{Side: side, Controller: controller, MaxDatagram: minUDPPayload})
-	p.mtu.init(now, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
+	p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 	p.det.SetMaxDatagram(p.mtu.size())
 	for sp := range p.spaces {
 		s := &p.spaces[sp]
@@ -120,10 +120,9 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 		p.ecn = ecnTesting
 	}
 	p.issued.init(id, c.newID, c.emit)
-	p.peer.init(c.emit)
 	c.path = p
 	c.idle.init(now, c.cfg.IdleTimeout, c.cfg.KeepAlive)
-	c.datagrams.init(c.cfg.MaxDatagram)
+	c.datagrams.init(c.cfg.MaxDatagram, c.emit)
 	c.streams.init(streamsConfig{side: side, pool: pool, config: &c.cfg, emit: c.emit})
 	return c, nil
 }
@@ -160,7 +159,7 @@ func newClient(now clock.Time, cfg Config, at tuple, id wire.ConnID, token []byt
 	}
 	c.path.amp.validate() // a client is not bound by section 8.1
 	c.originalID = randomID(c.cfg.Random)
-	c.path.peer.setFirst(c.originalID)
+	c.path.peer.init(c.originalID, c.emit)
 	c.token = token
 	c.installInitialKeys(c.originalID)
 	c.traceStarted(now)
@@ -198,7 +197,11 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	if a.retried {
 		initial = a.retryID
 	}
-	c.path.peer.setFirst(a.peerID)
+	c.path.peer.init(a.peerID, c.emit)
+	c.path.issued.add(a.originalID)
+	if a.retried {
+		c.path.issued.add(a.retryID)
+	}
 	c.peerID, c.hasPeerID = a.peerID, true
 	c.installInitialKeys(initial)
 	c.traceStarted(now)
@@ -251,7 +254,7 @@ func (c *Conn) SendDatagram(p []byte) error {
 }
 
 // ReceiveDatagram returns the next DATAGRAM's data, and gives the view.
-func (c *Conn) ReceiveDatagram() (buf.View, bool) { return c.datagrams.next() }
+func (c *Conn) ReceiveDatagram() (buf.View, bool) { return c.datagrams.take() }
 
 // Ping has a PING frame sent.
 func (c *Conn) Ping() { c.pingWanted = true }

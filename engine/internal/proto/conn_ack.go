@@ -51,6 +51,9 @@ func (c *Conn) settle(now clock.Time, sp recovery.Space) {
 		c.packetLost(now, sp, &out.Lost[i])
 	}
 	c.trim(s)
+	if p.mtu.settle() {
+		c.mtuChanged(now)
+	}
 	if out.ECNFailed {
 		c.failECN(now)
 	}
@@ -75,8 +78,7 @@ func (c *Conn) packetAcked(now clock.Time, sp recovery.Space, m *recovery.Sent) 
 		}
 		if m.MTUProbe {
 			if p.mtu.acked(m.Size) {
-				p.det.SetMaxDatagram(p.mtu.size())
-				c.traceMTU(now)
+				c.mtuChanged(now)
 			}
 		} else {
 			p.mtu.packetAcked(m.Size)
@@ -97,9 +99,8 @@ func (c *Conn) packetLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
 	c.traceLost(now, sp, m)
 	if m.MTUProbe {
 		p.mtu.lost(now, m.Size)
-	} else if sp == recovery.SpaceApplication && p.mtu.packetLost(now, m.Size, m.Number) {
-		p.det.SetMaxDatagram(p.mtu.size())
-		c.traceMTU(now)
+	} else if sp == recovery.SpaceApplication {
+		p.mtu.packetLost(m.Size, m.Number)
 	}
 	s := &p.spaces[sp]
 	for i := range uint64(m.Count) {
@@ -107,6 +108,14 @@ func (c *Conn) packetLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
 		c.refLost(s, *r)
 		*r = frameRef{kind: refDone}
 	}
+}
+
+// mtuChanged follows the path's MTU.
+func (c *Conn) mtuChanged(now clock.Time) {
+	size := c.path.mtu.size()
+	c.path.det.SetMaxDatagram(size)
+	c.datagrams.setPathMax(size - 1 - connIDLen - 4 - tagSize) // the longest 1-RTT header and the tag
+	c.traceMTU(now)
 }
 
 // trim forgets the oldest references of the log as far as all are settled.

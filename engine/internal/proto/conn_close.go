@@ -126,7 +126,6 @@ func (c *Conn) drained() {
 	for _, id := range p.issued.all() {
 		c.emit(Event{Kind: RetiredID, ID: id})
 	}
-	p.peer.close()
 	c.emit(Event{Kind: Drained})
 }
 
@@ -159,7 +158,7 @@ func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	p := c.path
 	size := int(min(p.mtu.size(), minUDPPayload))
 	if !p.amp.validated() {
-		size = min(size, int(p.amp.room()))
+		size = int(min(wire.ByteCount(size), p.amp.room()))
 	}
 	// Only a client's Initial, and a server's that elicits an acknowledgement, must
 	// fill its datagram (section 14.1); a close elicits none.

@@ -138,7 +138,7 @@ func (c *Conn) rejectEarly() {
 // forgetSent takes all packets of a space out of flight. Their numbers stay used.
 func (c *Conn) forgetSent(sp recovery.Space) {
 	c.outcome.Reset()
-	c.path.det.Forget(sp, &c.outcome)
+	c.path.det.Discard(sp, &c.outcome)
 	c.path.spaces[sp].log.forget(c.path.spaces[sp].log.next)
 }
 
@@ -238,7 +238,7 @@ func (c *Conn) confirm(now clock.Time) {
 	c.discard(now, recovery.SpaceInitial)
 	c.discard(now, recovery.SpaceHandshake)
 	c.path.det.HandshakeConfirmed()
-	c.path.mtu.start(now)
+	c.path.issued.dropExtra()
 	c.keys.oneRTT.Confirmed()
 	c.handshakeBy = clock.Never
 	c.emit(Event{Kind: HandshakeConfirmed})

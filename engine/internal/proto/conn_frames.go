@@ -108,7 +108,7 @@ func (c *Conn) handleFrame(now clock.Time, d *Datagram, r *received, t wire.Fram
 		if err != nil {
 			return 0, err
 		}
-		return n, c.datagrams.handle(f, d.Buffer)
+		return n, c.datagrams.receive(f, d.Buffer)
 	case t == wire.TypeCloseTransport || t == wire.TypeCloseApplication:
 		f, n, err := wire.ParseConnectionClose(t, b)
 		if err != nil {
@@ -143,7 +143,7 @@ func (c *Conn) handlePathFrame(now clock.Time, d *Datagram, r *received, t wire.
 		if err != nil {
 			return 0, err
 		}
-		c.owed.push(owedResponse{data: f.Data, at: tuple{d.Local, d.Remote}, size: len(d.Data)})
+		c.owed.owe(d.Local, d.Remote, f.Data)
 		return n, nil
 	}
 	f, n, err := wire.ParsePathResponse(t, b)

@@ -90,7 +90,7 @@ func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
 		MTUProbe: w.mtuProbe, ECT: p.ecn.mark() == wire.ECT0,
 	})
 	if w.ackEliciting {
-		c.idle.sent(now)
+		c.idle.sentEliciting(now)
 	}
 	p.sentPackets++
 	if c.keys.oneRTT != nil && c.keys.oneRTT.NeedsUpdate() {

@@ -22,7 +22,7 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, 
 	}
 	c.switchTo(now, at)
 	p.amp = amplification{}
-	p.amp.received(size)
+	p.amp.received(wire.ByteCount(size))
 	if dst != p.usedID {
 		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
 		// this side; a rebound NAT changes nothing.
@@ -30,8 +30,8 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, 
 	}
 	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
 	// somebody on the side moves the connection away.
-	p.challenge.start(now, c.randomData(), c.pto())
-	p.leaving.start(now, c.randomData(), c.pto())
+	p.challenge.start(now, c.pto(), c.randomData)
+	p.leaving.start(now, c.pto(), c.randomData)
 	c.traceMigration(now, "probing_started")
 }
 
@@ -42,9 +42,9 @@ func (c *Conn) switchTo(now clock.Time, at tuple) {
 	p.moved = p.moved || at.local.Addr() != p.local.Addr() || at.remote.Addr() != p.tuple.remote.Addr()
 	p.tuple = at
 	if p.moved {
-		p.mtu.init(now, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
+		p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
-		p.det.SetMaxDatagram(p.mtu.size())
+		c.mtuChanged(now)
 	}
 	if c.cfg.ECN {
 		p.ecn = ecnTesting // section 13.4.2: each path is validated anew
@@ -73,7 +73,7 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 	p.previous = p.tuple
 	c.switchTo(now, tuple{local, p.tuple.remote})
 	c.resetPath(now)
-	p.challenge.start(now, c.randomData(), c.pto())
+	p.challenge.start(now, c.pto(), c.randomData)
 	c.traceMigration(now, "probing_started")
 	return nil
 }
@@ -108,10 +108,9 @@ func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
 		return
 	}
 	p.amp.validate()
-	p.det.SetAmplificationLimited(false)
+	p.det.AmplificationLifted()
 	c.resetPath(now)
 	p.previous = p.tuple
-	p.mtu.start(now)
 	c.traceMigration(now, "complete")
 	c.emit(Event{Kind: PathChanged, Local: p.local, Remote: p.tuple.remote})
 }
@@ -120,8 +119,8 @@ func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
 // (section 8.2.4).
 func (c *Conn) pathTimeout(now clock.Time) {
 	p := c.path
-	p.leaving.handleTimeout(now, c.randomData, c.pto())
-	if !p.challenge.handleTimeout(now, c.randomData, c.pto()) {
+	p.leaving.timeout(now)
+	if !p.challenge.timeout(now) {
 		return
 	}
 	c.traceMigration(now, "failed")
@@ -139,63 +138,44 @@ func (c *Conn) pathTimeout(now clock.Time) {
 // appendResponse answers a challenge, on the 4-tuple that it came from (section
 // 8.2.2: MUST).
 func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
-	if c.owed.len() == 0 || !c.canSeal(wire.PacketOneRTT) {
+	local, remote, ok := c.owed.next()
+	if !ok || !c.canSeal(wire.PacketOneRTT) {
 		return false
 	}
-	r := c.owed.pop()
-	f := wire.PathResponse{Data: r.data}
-	// Section 8.2.2: the datagram MUST be 1200 bytes, unless that is more than three
-	// times what came.
-	size := min(int(minUDPPayload), 3*r.size)
-	if r.at == c.path.tuple && !c.path.amp.validated() {
-		size = min(size, int(c.path.amp.room()))
-	}
-	return c.appendAlone(now, t, r.at, size, func(w *builder) {
-		w.b = f.Append(w.b)
-		w.added(wire.TypePathResponse)
-	})
+	at := tuple{local, remote}
+	return c.appendAlone(now, t, at, func(w *builder, _ bool) bool { return c.owed.appendFrame(w) })
 }
 
 // appendChallenge sends a challenge that is due, in a datagram of its own.
 func (c *Conn) appendChallenge(now clock.Time, t *Transmit) bool {
 	p := c.path
-	for _, ch := range []struct {
-		*challenge
-		at tuple
-	}{{&p.challenge, p.tuple}, {&p.leaving, p.previous}} {
-		data, ok := ch.due(now)
-		if !ok {
-			continue
-		}
-		size := int(minUDPPayload)
-		if ch.at == p.tuple && !p.amp.validated() {
-			size = min(size, int(p.amp.room()))
-		}
-		f := wire.PathChallenge{Data: data}
-		sent := c.appendAlone(now, t, ch.at, size, func(w *builder) {
-			w.b = f.Append(w.b)
-			w.added(wire.TypePathChallenge)
-			w.note(frameRef{kind: refPathChallenge})
-		})
-		if sent {
-			return true
-		}
+	if p.challenge.wantsFrame() && c.appendAlone(now, t, p.tuple, p.challenge.appendFrame) {
+		return true
 	}
-	return false
+	return p.leaving.wantsFrame() && c.appendAlone(now, t, p.previous, p.leaving.appendFrame)
 }
 
-// appendAlone sends a datagram of size bytes to a 4-tuple with what add appends.
-func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, size int, add func(*builder)) bool {
-	const least = 64 // a short header, a challenge and a tag with room to spare
-	if size < least || size > cap(t.Buf) {
+// appendAlone sends a datagram to a 4-tuple with the frame that add appends. It is
+// 1200 bytes long (section 8.2: MUST), or as long as the anti-amplification limit
+// allows: then full is false.
+func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *builder, full bool) bool) bool {
+	size := minUDPPayload
+	if at == c.path.tuple {
+		size = min(size, c.path.amp.room())
+	}
+	const least = 64 // a short header, a frame and a tag with room to spare
+	if size < least || int(size) > cap(t.Buf) {
 		return false
 	}
-	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, size)
+	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, int(size))
 	if !ok {
 		return false
 	}
-	add(&w)
-	w.pad(size)
+	if !add(&w, size == minUDPPayload) {
+		t.Buf = w.abandon()
+		return false
+	}
+	w.pad(int(size))
 	b, err := c.endPacket(now, &w)
 	t.Buf = b
 	if err != nil {
@@ -205,4 +185,3 @@ func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, size int, add 
 	c.finishTrain(t, at, len(t.Buf))
 	return true
 }
-

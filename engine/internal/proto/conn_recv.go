@@ -25,8 +25,8 @@ func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
 		return
 	}
 	if at == p.tuple {
-		p.amp.received(len(d.Data))
-		c.path.det.SetAmplificationLimited(false)
+		p.amp.received(wire.ByteCount(len(d.Data)))
+		p.det.AmplificationLifted()
 	}
 	if c.state == stateClosing {
 		c.closing.packetHeard()

@@ -37,12 +37,12 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	most := min(cap(t.Buf), maxTrain, max(t.MaxSegments, 1)*size)
 	if !p.amp.validated() {
 		// RFC 9000, section 8.1: MUST NOT send more than three times what came.
-		room := int(p.amp.room())
-		if room < size {
-			p.det.SetAmplificationLimited(true)
+		room := p.amp.room()
+		if room < wire.ByteCount(size) {
+			p.det.AmplificationLimited()
 			return false
 		}
-		most = min(most, room)
+		most = int(min(wire.ByteCount(most), room))
 	}
 	budget, next := p.det.Budget(now, wire.ByteCount(most))
 	wanted := c.wantsData()
@@ -91,7 +91,7 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
 	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.ecn.mark()
-	p.amp.sent(len(t.Buf))
+	p.amp.sent(wire.ByteCount(len(t.Buf)))
 	p.sentBytes += uint64(len(t.Buf))
 	c.stats.trains++
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)
@@ -101,8 +101,8 @@ func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 // acknowledgement. It looks at flags only.
 func (c *Conn) wantsData() bool {
 	p := c.path
-	return c.streams.hasData() || c.streams.hasControl() || c.datagrams.waiting() || c.pingWanted || c.doneWanted ||
-		(c.newToken != nil && !c.tokenSent) || p.issued.pending() || p.peer.pending() || c.wantsCrypto()
+	return c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames() || c.pingWanted || c.doneWanted ||
+		(c.newToken != nil && !c.tokenSent) || p.issued.hasFrames() || p.peer.hasFrames() || c.wantsCrypto()
 }
 
 func (c *Conn) wantsCrypto() bool {
@@ -170,7 +170,7 @@ func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 	probe := c.path.det.ProbesDue(sp) > 0
 	switch kind {
 	case wire.PacketZeroRTT:
-		return c.keys.oneRTT == nil && (m.data || probe) && (c.streams.hasData() || c.streams.hasControl() || c.datagrams.waiting())
+		return c.keys.oneRTT == nil && (m.data || probe) && (c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames())
 	case wire.PacketOneRTT:
 		return s.acks.due(now) || probe || (m.data && (s.crypto.pending() || c.wantsData()))
 	}
@@ -245,7 +245,7 @@ func (c *Conn) appendFrames(now clock.Time, w *builder, s *space) {
 	if !c.streams.appendControl(w) {
 		return
 	}
-	if c.datagrams.waiting() && !c.datagrams.appendFrame(w) {
+	if c.datagrams.hasFrames() && !c.datagrams.appendFrame(w) {
 		return
 	}
 	if c.streams.appendData(w) {

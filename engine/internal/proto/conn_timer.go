@@ -17,13 +17,13 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline().OrNever(), c.handshakeBy.OrNever(),
-		p.challenge.deadline().OrNever(), p.leaving.deadline().OrNever(), p.mtu.deadline().OrNever(),
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.idle.keepAliveDeadline(), c.handshakeBy.OrNever(),
+		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
 	for i := range p.spaces {
 		if !p.spaces[i].discarded {
-			t = min(t, p.spaces[i].acks.deadline().OrNever())
+			t = min(t, p.spaces[i].acks.deadline())
 		}
 	}
 	if c.keys.oneRTT != nil {
@@ -44,15 +44,15 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	case stateDrained:
 		return
 	}
-	if now >= c.idle.deadline().OrNever() {
-		c.end(now, &TimeoutError{After: c.idle.timeout()}, stateDrained) // RFC 9000, section 10.1: silently
+	if now >= c.idle.deadline(c.pto()) {
+		c.end(now, &TimeoutError{After: c.idle.timeout}, stateDrained) // RFC 9000, section 10.1: silently
 		return
 	}
 	if now >= c.handshakeBy.OrNever() {
 		c.end(now, &TimeoutError{Handshake: true, After: c.cfg.HandshakeTimeout}, stateDrained)
 		return
 	}
-	if c.idle.keepAlive(now) {
+	if now >= c.idle.keepAliveDeadline() {
 		c.pingWanted = true
 	}
 	c.recoveryTimeout(now)
@@ -66,7 +66,6 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
-	p.mtu.handleTimeout(now)
 	c.pathTimeout(now)
 }
 

@@ -32,8 +32,8 @@ func (s *cryptoStream) append(w *builder) bool {
 	for s.pending() {
 		start, end := s.fresh, uint64(len(s.out))
 		if s.again.len() > 0 {
-			r := s.again.first()
-			start, end = r.Start, r.End
+			r, _ := s.again.first()
+			start, end = r.start, r.end
 		}
 		f := wire.Crypto{Offset: start}
 		room := w.room() - wire.CryptoHeaderLen(start, int(end-start))
@@ -58,13 +58,13 @@ func (s *cryptoStream) acked(r frameRef) {
 
 func (s *cryptoStream) lost(r frameRef) {
 	s.again.add(r.off, r.off+uint64(r.n))
-	for _, d := range s.done {
-		s.again.remove(d.Start, d.End)
+	for _, d := range s.done.spans {
+		s.again.remove(d.start, d.end)
 	}
 }
 
 // restart sends everything again from the start: after a Retry.
-func (s *cryptoStream) restart() { s.fresh, s.again, s.done = 0, nil, nil }
+func (s *cryptoStream) restart() { s.fresh, s.again, s.done = 0, rangeSet{}, rangeSet{} }
 
 // receive takes a frame and returns the bytes that are in order now, borrowed until
 // the next call.
@@ -87,14 +87,14 @@ func (s *cryptoStream) receive(f wire.Crypto) ([]byte, error) {
 	}
 	copy(s.in[start-s.read:], f.Data[start-f.Offset:])
 	s.have.add(start, end)
-	r := s.have.first()
-	if r.Start > s.read {
+	r, _ := s.have.first()
+	if r.start > s.read {
 		return nil, nil
 	}
-	n := r.End - s.read
+	n := r.end - s.read
 	data := s.in[:n:n]
 	s.in = append([]byte(nil), s.in[n:]...)
-	s.have.remove(r.Start, r.End)
-	s.read = r.End
+	s.have.remove(r.start, r.end)
+	s.read = r.end
 	return data, nil
 }
