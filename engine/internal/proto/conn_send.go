@@ -37,12 +37,12 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	most := min(cap(t.Buf), max(maxTrain, size), max(t.MaxSegments, 1)*size)
 	if !p.amp.validated() {
 		// RFC 9000, section 8.1: MUST NOT send more than three times what came.
-		room := p.amp.room()
-		if room < wire.ByteCount(size) {
+		if c.muted() {
 			p.det.AmplificationLimited()
 			return false
 		}
-		most = int(min(wire.ByteCount(most), room))
+		most = int(min(wire.ByteCount(most), p.amp.room()))
+		size = min(size, most)
 	}
 	budget, next := p.det.Budget(now, wire.ByteCount(most))
 	wanted := c.wantsData()
@@ -71,6 +71,14 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	}
 	c.finishTrain(t, p.tuple, t.Segment)
 	return true
+}
+
+// muted reports whether the anti-amplification limit leaves no room for a datagram
+// that is worth it. In the handshake most must be full ones.
+func (c *Conn) muted() bool {
+	const least = 64
+	room := c.path.amp.room()
+	return room < least || (!c.confirmed && room < minUDPPayload)
 }
 
 // afterTrain notes why the train ended: for want of data, or of budget.
