@@ -105,6 +105,10 @@ func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)
 }
 
+// WantsToSend reports whether the connection has something to send that elicits an
+// acknowledgement, though it may have to wait for it. It is quick.
+func (c *Conn) WantsToSend() bool { return c.state == stateActive && c.wantsData() }
+
 // wantsData reports whether there is anything to send that elicits an
 // acknowledgement. It looks at flags only.
 func (c *Conn) wantsData() bool {
