@@ -77,10 +77,11 @@ func (n *Network) deliver(d *direction, p *packet) {
 // destination returns which of the receiver's addresses is meant by to; false when
 // none is.
 func (d *direction) destination(now clock.Time, to netip.AddrPort) (netip.AddrPort, bool) {
+	ok := true
 	if back := d.reverse.faults; back != nil {
-		return back.nat.inside(now, to, d.accepts)
+		to, ok = back.nat.inside(now, to)
 	}
-	return to, slices.Contains(d.accepts, to.Addr())
+	return to, ok && slices.Contains(d.accepts, to.Addr())
 }
 
 func frameSize(addr netip.Addr, payload int) uint64 {

@@ -58,7 +58,7 @@ func newFaults(f Faults, seed emulation.Seed) (*faults, error) {
 	if f.isZero() {
 		return nil, nil
 	}
-	f.MTUs = slices.SortedFunc(slices.Values(f.MTUs), func(a, b MTUChange) int { return cmp.Compare(a.At, b.At) })
+	f.MTUs = slices.SortedStableFunc(slices.Values(f.MTUs), func(a, b MTUChange) int { return cmp.Compare(a.At, b.At) })
 	return &faults{Faults: f, nat: newNAT(f.Rebindings), random: rand.New(rand.NewChaCha8(seed))}, nil
 }
 
