@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -118,6 +119,16 @@ func TestLargerThanTheInterfaceNeverLeaves(t *testing.T) {
 	}
 }
 
+func TestModelsMTUCountsIPPackets(t *testing.T) {
+	r := newRig(t, 1, up(emulation.Impairments{MTU: 1300}))
+	r.Send(r.Now(), addrA, addrB, 0, make([]byte, 1300-28))
+	r.Send(r.Now(), addrA, addrB, 0, make([]byte, 1300-28+1))
+	r.run()
+	if c := r.link.Counters(Up); len(r.b.got) != 1 || c.Dropped[emulation.DropMTU] != 1 {
+		t.Errorf("%d arrived, %d dropped for their size; want 1 each", len(r.b.got), c.Dropped[emulation.DropMTU])
+	}
+}
+
 // Datagrams of one instant come in the order of sending over all links, then calls,
 // then timeouts.
 func TestOrderOfOneInstant(t *testing.T) {
@@ -136,16 +147,20 @@ func TestOrderOfOneInstant(t *testing.T) {
 		}
 	}
 	at := n.Now().Add(time.Millisecond)
-	hub.Attach(&host{due: []clock.Time{at}})
-	n.At(at, func() { log = append(log, "call 1") })
-	n.At(at, func() { log = append(log, "call 2") })
+	h := &host{due: []clock.Time{at}}
+	hub.Attach(h)
+	n.At(at, func() {
+		log = append(log, "call 1")
+		h.due = append([]clock.Time{1}, h.due...) // one that is past waits for its turn, too
+	})
+	n.At(at, func() { log = append(log, fmt.Sprintf("call 2, %d timeouts", len(h.expired))) })
 	for _, i := range []int{2, 0, 1, 0} {
 		n.Send(n.Now(), from[i], to[i], 0, []byte{'0' + byte(i)})
 	}
 	if err := n.Run(clock.Never, nil); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"2", "0", "1", "0", "call 1", "call 2"}
+	want := []string{"2", "0", "1", "0", "call 1", "call 2, 0 timeouts"}
 	if !slices.Equal(log, want) {
 		t.Errorf("got %q, want %q", log, want)
 	}
