@@ -29,6 +29,7 @@ type runFlags struct {
 	backend string
 	out     string
 	alone   bool
+	qlog    bool
 	json    bool
 	verbose bool
 }
@@ -50,6 +51,10 @@ The records go to a folder (--out): manifest.json, trials.jsonl, series/ and
 summary.json, which --json also prints. run exits with 1 when a transfer failed
 or was not intact.
 
+With --qlog the engines that can, write a qlog file of each connection, on both
+sides, to qlog/ROUND-ORDER-ENGINE in the folder. Writing them costs speed, so
+compare such runs with each other only.
+
     sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
@@ -60,6 +65,7 @@ or was not intact.
 	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
 	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
+	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
 	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
 	addVerboseFlag(c, &f.verbose)
 	return c
@@ -145,7 +151,7 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 	defer line.Close()
 	return runner.Run(ctx, runner.Config{
 		Lab: l, LabName: l.Name(), Topology: t, Backend: l.Backend(), Engines: a.engines,
-		Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone,
+		Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog,
 		Folder: folder, Manifest: manifest,
 		Steal:    func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
 		Agent:    func() *exec.Cmd { return exec.Command(a.executable, agentVerb) },

@@ -108,6 +108,9 @@ type planned struct {
 	arm          arm
 }
 
+// name is the trial's, in file names.
+func (p planned) name() string { return fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine) }
+
 // planOrder returns every trial: all arms in each round, in an order that the
 // seed and the round give. Blocks of one arm would mix the arm up with whatever
 // the machine did meanwhile (Abedi and Brecht, ICPE 2017: randomised multiple

@@ -41,6 +41,9 @@ type Config struct {
 	// Alone adds, for each multipath engine, an arm on each of its paths alone, so
 	// that the aggregation benefit can be computed.
 	Alone bool
+	// QLOG makes the engines that can write a qlog file of each connection into the
+	// folder, under qlog/ROUND-ORDER-ENGINE. It costs them speed.
+	QLOG bool
 	// Calibration is what the paths were found to give; empty means that nobody
 	// looked, which the result will say.
 	Calibration []results.Calibration

@@ -165,6 +165,7 @@ func (r *run) finish(ctx context.Context, runErr error) (results.Summary, error)
 	r.warnings = append(r.warnings, r.wireWarnings(ctx)...)
 	r.warnings = append(r.warnings, calibrationWarnings(r.Topology, r.Calibration)...)
 	r.warnings = append(r.warnings, balanceWarnings(r.trials)...)
+	r.warnings = append(r.warnings, r.qlogWarnings()...)
 
 	results.FillBenefit(r.trials)
 	summary := results.Summary{
