@@ -4,11 +4,8 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
-
-// maxOffset is the largest offset of a stream and the largest limit that a frame can
-// tell (RFC 9000, section 16).
-const maxOffset = 1<<62 - 1
 
 // window is what we allow the peer to send: on one stream, or on all together (RFC
 // 9000, section 4.1). All offsets are bytes from the start.
@@ -28,8 +25,8 @@ type window struct {
 }
 
 func (w *window) init(size, most uint64) {
-	size = min(size, maxOffset)
-	*w = window{limit: size, size: size, max: min(max(size, most), maxOffset)}
+	size = min(size, wire.MaxVarint)
+	*w = window{limit: size, size: size, max: min(max(size, most), wire.MaxVarint)}
 }
 
 // room reports whether n more bytes may arrive.
@@ -56,11 +53,11 @@ func (w *window) grow(size uint64) { w.size = max(w.size, min(size, w.max)) }
 // due reports whether a new limit is worth a frame: a quarter of the window or more.
 func (w *window) due() bool { return w.consumed+w.size >= w.limit+w.size/4+1 }
 
-// announce raises the limit as far as the window goes, and returns it.
-func (w *window) announce() uint64 {
-	w.limit = max(w.limit, min(w.consumed+w.size, maxOffset))
-	return w.limit
-}
+// offer returns the limit that could be told. Who tells it calls told.
+func (w *window) offer() uint64 { return max(w.limit, min(w.consumed+w.size, wire.MaxVarint)) }
+
+// told says that the peer is told of limit.
+func (w *window) told(limit uint64) { w.limit = limit }
 
 // credit is what the peer allows us to send: on one stream, or on all together.
 type credit struct {

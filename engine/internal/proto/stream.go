@@ -102,10 +102,11 @@ func (s *Stream) writeError() error {
 
 // SendSpace returns how many bytes Write takes now.
 func (s *Stream) SendSpace() int {
-	if held := s.send.data.buffered(); s.send.open() && held < s.all.sendBuffer {
-		return int(s.all.sendBuffer - held)
+	held := s.send.data.buffered()
+	if s.all.err != nil || !s.send.open() || held >= s.all.sendBuffer {
+		return 0
 	}
-	return 0
+	return int(s.all.sendBuffer - held)
 }
 
 // CloseWrite ends the stream behind what was written. A second call does nothing; a
@@ -122,10 +123,11 @@ func (s *Stream) CloseWrite() error {
 }
 
 // Reset gives up sending: what has not arrived may never do so, and the peer's
-// reads fail with code. It does nothing when everything arrived already.
+// reads fail with code, which is at most wire.MaxVarint. It does nothing when
+// everything arrived already.
 func (s *Stream) Reset(code uint64) {
 	if s.all.err == nil {
-		s.all.reset(s, &StreamError{ID: s.id, Code: code})
+		s.all.reset(s, &StreamError{ID: s.id, Code: min(code, wire.MaxVarint)})
 	}
 }
 
@@ -169,10 +171,11 @@ func (s *Stream) readError(wanted bool) error {
 func (s *Stream) Buffered() int { return s.recv.data.readable() }
 
 // StopSending says that the application wants no more of what the peer sends. What
-// is there is dropped; the peer is asked to reset its half with code.
+// is there is dropped; the peer is asked to reset its half with code, which is at
+// most wire.MaxVarint.
 func (s *Stream) StopSending(code uint64) {
 	if s.all.err == nil {
-		s.all.stop(s, code)
+		s.all.stop(s, min(code, wire.MaxVarint))
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 type recvState uint8
 
 const (
-	recvNone    recvState = iota // our own unidirectional stream
-	recvRecv                     // "Recv"
+	recvNone recvState = iota // our own unidirectional stream
+	recvRecv                  // "Recv"
 	recvSizeKnown
 	recvDataRecvd
 	recvDataRead

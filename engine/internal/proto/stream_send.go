@@ -134,3 +134,18 @@ func (h *sendHalf) next(repeat bool, most uint64) (f wire.Stream, n uint64) {
 	}
 	return wire.Stream{Offset: h.data.sent}, min(h.fresh(), most)
 }
+
+// rewind makes the half as it was before anything was sent. It reports whether a
+// RESET_STREAM is to be sent again.
+func (h *sendHalf) rewind() bool {
+	switch h.state {
+	case sendSending, sendDataSent:
+		h.state, h.finSent, h.finAcked = sendReady, false, false
+		h.data.rewind()
+	case sendResetSent, sendResetRecvd:
+		h.state = sendResetSent
+		h.data.sent, h.data.base, h.data.end = 0, 0, 0
+		return true
+	}
+	return false
+}
