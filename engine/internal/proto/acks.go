@@ -136,10 +136,10 @@ func (a *acks) duplicate(pn wire.PacketNumber) bool {
 		return true
 	}
 	i := a.find(pn)
-	return i < len(a.ranges) && a.ranges[i].Smallest <= pn
+	return i < len(a.ranges) && a.ranges[i].Largest >= pn
 }
 
-// find returns the index of the newest range that lies at pn or reaches below it:
+// find returns the index of the newest range that begins at pn or below it:
 // the only one that may hold pn.
 func (a *acks) find(pn wire.PacketNumber) int {
 	if len(a.ranges) > 0 && a.ranges[0].Smallest <= pn {
