@@ -173,3 +173,6 @@ func (l *Link) Set(w Way, imp emulation.Impairments) error {
 	}
 	return nil
 }
+
+// MTU returns the interfaces' MTU, bytes of IP packet.
+func (l *Link) MTU() int { return l.directions[Up].mtu }
