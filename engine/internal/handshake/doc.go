@@ -19,8 +19,10 @@
 //	onertt.go   OneRTT: both directions of 1-RTT, limits
 //	phase.go    which keys are for a received packet, which packets of a path mark the phase
 //	update.go   key updates
+//	config.go   Config: what a TLS is made with
 //	tls.go      TLS: crypto/tls driven by CRYPTO data
 //	event.go    what TLS tells its owner
+//	post.go     TLS messages after the handshake
 //	session.go  what a session remembers for 0-RTT
 //	retry.go    the Retry integrity tag
 //	token.go    address validation tokens
@@ -44,5 +46,8 @@
 //     that it acknowledges. RFC 9001, section 6.2, leaves both open (MAY).
 //   - CRYPTO data that TLS has not consumed when the level changes ends in
 //     crypto/tls's unexpected_message, not in PROTOCOL_VIOLATION.
+//   - A HelloRetryRequest that answers an offer of 0-RTT ends the handshake: Go 1.26's
+//     crypto/tls drops early_data from the second ClientHello after it has computed
+//     the PSK binder over it. Client and server must share a curve for 0-RTT.
 //   - Tokens are accepted any number of times while they are valid.
 package handshake

@@ -13,7 +13,7 @@ const (
 	EventOpener
 	// EventOneRTT: OneRTT seals from now on. It opens once OneRTT.CanOpen is true.
 	EventOneRTT
-	// EventOneRTTOpen: OneRTT opens from now on.
+	// EventOneRTTOpen: OneRTT opens from now on. It comes after EventComplete.
 	EventOneRTTOpen
 	// EventParameters: Data is the peer's transport parameters, encoded. They are
 	// authenticated when EventComplete comes.

@@ -107,9 +107,12 @@ func (o *OneRTT) Protect(packet []byte, pnOffset, pnLen int) {
 	o.sendHeader.protect(packet, pnOffset, pnLen)
 }
 
-// Unprotect takes header protection off; see Opener.Unprotect. It must not be called
+// Unprotect takes header protection off; see Opener.Unprotect. ok is false, too,
 // before CanOpen.
 func (o *OneRTT) Unprotect(packet []byte, pnOffset int) (truncated uint32, pnLen int, ok bool) {
+	if o.cur.aead == nil {
+		return 0, 0, false
+	}
 	return o.recvHeader.unprotect(packet, pnOffset)
 }
 

@@ -16,26 +16,6 @@ const maxHeld = 64 << 10
 // alertNoApplicationProtocol is TLS's alert of that name (RFC 7301, section 3.2).
 const alertNoApplicationProtocol tls.AlertError = 120
 
-// Config is what a TLS is made with.
-type Config struct {
-	// TLS must have NextProtos; a server's needs certificates, a client's a ServerName
-	// (or InsecureSkipVerify). It is not changed: TLS 1.3 is forced on a copy. The one
-	// Config must serve all connections of a server, since it has the ticket keys.
-	TLS  *tls.Config
-	Side wire.Perspective
-	// Parameters are this side's transport parameters, encoded.
-	Parameters []byte
-	// Early makes a client offer 0-RTT where its session allows it, and a server accept
-	// it and put that into its tickets.
-	Early bool
-	// TicketData is what a server puts into its tickets: the parameters that 0-RTT
-	// depends on.
-	TicketData []byte
-	// AcceptEarly reports whether a server can honour what an earlier TicketData
-	// promised. nil: when it equals today's. It borrows ticketData.
-	AcceptEarly func(ticketData []byte) bool
-}
-
 // TLS is one side of a TLS 1.3 handshake whose messages go through CRYPTO frames
 // (RFC 9001, section 4). After each call the owner drains NextEvent.
 type TLS struct {
@@ -50,8 +30,9 @@ type TLS struct {
 	reading Level          // that TLS takes CRYPTO data of
 	held    [levels][]byte // CRYPTO data of later levels
 
+	post postHandshake
+
 	oneRTT     *OneRTT
-	readSecret []byte // of 1-RTT, until there is a oneRTT
 	parameters []byte // the peer's
 	early      earlyState
 }
@@ -88,7 +69,7 @@ func New(c Config) (*TLS, error) {
 	}
 	c.TLS = own
 	quic := &tls.QUICConfig{TLSConfig: own, EnableSessionEvents: true}
-	t := &TLS{config: c}
+	t := &TLS{config: c, post: postHandshake{side: c.Side}}
 	if c.Side == wire.Server {
 		t.conn = tls.QUICServer(quic)
 	} else {
@@ -97,27 +78,6 @@ func New(c Config) (*TLS, error) {
 	// RFC 9001, section 8.2: endpoints MUST send the transport parameters.
 	t.conn.SetTransportParameters(c.Parameters)
 	return t, nil
-}
-
-func (c *Config) validate() error {
-	if c.TLS == nil {
-		return errors.New("no tls.Config: set one with NextProtos")
-	}
-	var errs []error
-	// RFC 9001, section 8.1: endpoints MUST use ALPN.
-	if len(c.TLS.NextProtos) == 0 {
-		errs = append(errs, errors.New(`the tls.Config has no NextProtos: name the application protocol, as in []string{"h3"}`))
-	}
-	if c.TLS.MaxVersion != 0 && c.TLS.MaxVersion < tls.VersionTLS13 {
-		errs = append(errs, fmt.Errorf("the tls.Config's MaxVersion is %s: leave it 0, QUIC needs TLS 1.3", tls.VersionName(c.TLS.MaxVersion)))
-	}
-	switch {
-	case c.Side == wire.Client && c.TLS.ServerName == "" && !c.TLS.InsecureSkipVerify:
-		errs = append(errs, errors.New("the tls.Config has no ServerName: name the server that the certificate must be for, or set InsecureSkipVerify"))
-	case c.Side == wire.Server && len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil:
-		errs = append(errs, errors.New("the server's tls.Config has no certificate: set Certificates or GetCertificate"))
-	}
-	return errors.Join(errs...)
 }
 
 // Start begins the handshake: a client's first event is its ClientHello, or the
@@ -146,19 +106,24 @@ func (t *TLS) HandleCrypto(level Level, data []byte) error {
 		return nil
 	case level == LevelEarly:
 		// RFC 9001, section 8.3: CRYPTO in a 0-RTT packet MUST be a PROTOCOL_VIOLATION.
-		return t.breach(wire.ProtocolViolation, "CRYPTO data in a 0-RTT packet")
+		return t.end(violation(wire.ProtocolViolation, "CRYPTO data in a 0-RTT packet"))
 	case level < t.reading:
 		// RFC 9001, section 4.1.3: new data of an earlier level MUST be a
 		// PROTOCOL_VIOLATION.
-		return t.breach(wire.ProtocolViolation, fmt.Sprintf("%s CRYPTO data after the %s level began", level, t.reading))
+		return t.end(violation(wire.ProtocolViolation, fmt.Sprintf("%s CRYPTO data after the %s level began", level, t.reading)))
 	case level > t.reading:
 		if len(t.held[level])+len(data) > maxHeld {
-			return t.breach(wire.CryptoBufferExceeded, fmt.Sprintf("more than %d bytes of %s CRYPTO data ahead of time", maxHeld, level))
+			return t.end(violation(wire.CryptoBufferExceeded, fmt.Sprintf("more than %d bytes of %s CRYPTO data ahead of time", maxHeld, level)))
 		}
 		t.held[level] = append(t.held[level], data...)
 		return nil
 	}
 	for len(data) > 0 {
+		if t.reading == LevelOneRTT {
+			if err := t.post.take(data); err != nil {
+				return t.end(err)
+			}
+		}
 		if err := t.conn.HandleData(tls.QUICEncryptionLevel(t.reading), data); err != nil {
 			return t.fail(err)
 		}
@@ -214,14 +179,15 @@ func (t *TLS) fail(err error) error {
 		code = wire.CryptoError + wire.ErrorCode(alert)
 	}
 	t.cause = err
-	return t.breach(code, err.Error())
+	return t.end(violation(code, err.Error()))
 }
 
-func (t *TLS) breach(code wire.ErrorCode, reason string) error {
+// end makes err the last word.
+func (t *TLS) end(err *wire.TransportError) error {
 	t.queue = eventQueue{}
 	t.held = [levels][]byte{}
-	t.err = &wire.TransportError{Code: code, Frame: wire.TypeCrypto, Reason: reason}
-	return t.err
+	t.err = err
+	return err
 }
 
 // drain handles all that crypto/tls has to say.
@@ -261,11 +227,11 @@ func (t *TLS) drain() error {
 
 func (t *TLS) setReadSecret(level Level, suiteID uint16, secret []byte) error {
 	if level == LevelOneRTT {
+		// crypto/tls gives it last of all: 1-RTT packets MUST NOT be processed before the
+		// handshake is complete (RFC 9001, section 5.7).
 		t.reading = level
-		t.decideEarly()
 		if t.oneRTT == nil {
-			t.readSecret = secret
-			return nil
+			return errors.New("TLS gave the 1-RTT keys in the wrong order")
 		}
 		if err := t.oneRTT.setReadSecret(secret); err != nil {
 			return err
@@ -289,15 +255,13 @@ func (t *TLS) setReadSecret(level Level, suiteID uint16, secret []byte) error {
 
 func (t *TLS) setWriteSecret(level Level, suiteID uint16, secret []byte) error {
 	if level == LevelOneRTT {
-		o, err := NewOneRTT(suiteID, secret, t.readSecret)
+		t.decideEarly()
+		o, err := NewOneRTT(suiteID, secret, nil)
 		if err != nil {
 			return err
 		}
-		t.oneRTT, t.readSecret = o, nil
+		t.oneRTT = o
 		t.queue.push(Event{Kind: EventOneRTT, Level: level, OneRTT: o})
-		if o.CanOpen() {
-			t.queue.push(Event{Kind: EventOneRTTOpen, Level: level, OneRTT: o})
-		}
 		return nil
 	}
 	s, err := NewSealer(suiteID, secret)

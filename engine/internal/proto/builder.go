@@ -57,6 +57,7 @@ type builder struct {
 
 	log   *refLog
 	first uint64 // index of the packet's first reference
+	n     uint32 // references logged for the packet
 
 	ackEliciting bool
 	padded       bool
@@ -72,7 +73,10 @@ func (w *builder) added(t wire.FrameType) {
 }
 
 // note logs a reference for the packet.
-func (w *builder) note(r frameRef) { w.log.push(r) }
+func (w *builder) note(r frameRef) {
+	w.log.push(r)
+	w.n++
+}
 
 // empty reports whether the packet has no frames.
 func (w *builder) empty() bool { return len(w.b) == w.body }

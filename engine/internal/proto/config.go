@@ -133,7 +133,7 @@ func (c *Config) parameters() wire.TransportParameters {
 		AckDelayExponent:               ackDelayExponent,
 		MaxAckDelay:                    maxAckDelay,
 		DisableActiveMigration:         c.DisableMigration,
-		ActiveConnectionIDLimit:        maxRemoteIDs,
+		ActiveConnectionIDLimit:        activeIDLimit,
 		MaxDatagramFrame:               uint64(c.MaxDatagram),
 	}
 }

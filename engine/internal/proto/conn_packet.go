@@ -85,7 +85,7 @@ func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
 	p.spaces[sp].next = w.number + 1
 	p.det.OnSent(sp, recovery.Sent{
 		Number: w.number, Time: now, Size: wire.ByteCount(size),
-		First: w.first, Count: uint32(p.spaces[sp].log.next - w.first),
+		First: w.first, Count: w.n,
 		AckEliciting: w.ackEliciting, InFlight: w.ackEliciting || w.padded,
 		MTUProbe: w.mtuProbe, ECT: p.ecn.mark() == wire.ECT0,
 	})

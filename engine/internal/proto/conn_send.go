@@ -33,8 +33,8 @@ type permit struct {
 // budget is used up or the train is full. One decision on the budget is for all of it.
 func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	p := c.path
-	size := int(p.mtu.size())
-	most := min(cap(t.Buf), maxTrain, max(t.MaxSegments, 1)*size)
+	size := min(int(p.mtu.size()), cap(t.Buf))
+	most := min(cap(t.Buf), max(maxTrain, size), max(t.MaxSegments, 1)*size)
 	if !p.amp.validated() {
 		// RFC 9000, section 8.1: MUST NOT send more than three times what came.
 		room := p.amp.room()

@@ -21,8 +21,7 @@ type Stats struct {
 	KeyUpdates, PeerKeyUpdates        int
 	EarlyData                         bool // 0-RTT was offered and accepted
 	Retried                           bool // the handshake went through a Retry
-	// Copied is how many payload bytes Write and Read have copied.
-	CopiedIn, CopiedOut uint64
+	Copies                            copyCounts
 }
 
 // PathStats is the part of one path.
@@ -66,6 +65,6 @@ func (c *Conn) Stats() Stats {
 	if k := c.keys.oneRTT; k != nil {
 		s.KeyUpdates, s.PeerKeyUpdates = k.OwnUpdates(), k.PeerUpdates()
 	}
-	s.CopiedIn, s.CopiedOut = c.streams.copied()
+	s.Copies = c.streams.copies
 	return s
 }

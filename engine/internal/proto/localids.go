@@ -21,11 +21,12 @@ const (
 
 // localID is a connection ID that this side gave out.
 type localID struct {
-	seq   uint64
-	id    wire.ConnID
-	token wire.ResetToken
-	state idState
-	out   bool // sent at least once, so the peer can know it
+	seq    uint64
+	id     wire.ConnID
+	token  wire.ResetToken
+	before uint64 // Retire Prior To of its frame
+	state  idState
+	out    bool // sent at least once, so the peer can know it
 }
 
 // localIDs are the connection IDs that the peer may address us by (RFC 9000,
@@ -38,7 +39,7 @@ type localIDs struct {
 	ids    []localID // not retired by the peer, by sequence number
 	extra  []wire.ConnID
 	next   uint64 // sequence number of the next one
-	before uint64 // Retire Prior To
+	before uint64 // newest Retire Prior To
 	limit  int    // how many the peer may hold; 0: not known yet
 	queued int    // of ids, those in state idQueued
 }
@@ -84,7 +85,8 @@ func (l *localIDs) setPeerLimit(n uint64) {
 
 // rotate has the peer replace all the IDs it holds. It does nothing while the peer
 // has not followed the last such wish (RFC 9000, section 5.1.2), and nothing before
-// the peer's limit is known.
+// the peer's limit is known. The new IDs' frames carry the wish; their numbers are
+// not below it, as RFC 9000, section 19.15 requires.
 func (l *localIDs) rotate() {
 	if l.limit == 0 || l.zeroLength() || (len(l.ids) > 0 && l.ids[0].seq < l.before) {
 		return
@@ -108,7 +110,7 @@ func (l *localIDs) fill() {
 	for ; active < l.limit; active++ {
 		id, token := l.newID()
 		// RFC 9000, section 5.1.1: sequence numbers must increase by 1.
-		l.ids = append(l.ids, localID{seq: l.next, id: id, token: token})
+		l.ids = append(l.ids, localID{seq: l.next, id: id, token: token, before: l.before})
 		l.next++
 		l.queued++
 		l.emit(Event{Kind: IssuedID, ID: id})
@@ -131,13 +133,9 @@ func (l *localIDs) appendFrames(w *builder) bool {
 		if d.state != idQueued {
 			continue
 		}
-		f := wire.NewConnectionID{
-			Sequence: d.seq,
-			// RFC 9000, section 19.15: must not be above the sequence number.
-			RetirePriorTo: min(l.before, d.seq),
-			ID:            d.id,
-			Token:         d.token,
-		}
+		// A frame says the same each time. An old one that spoke of a newer Retire Prior To
+		// could take the last ID from a peer that has dropped this one already.
+		f := wire.NewConnectionID{Sequence: d.seq, RetirePriorTo: d.before, ID: d.id, Token: d.token}
 		if f.Len() > w.room() {
 			return false
 		}

@@ -24,6 +24,7 @@ type pair struct {
 	ends [2]*end // by wire.Perspective
 
 	delay time.Duration // one way
+	mtu   int           // largest UDP payload that arrives
 	// fate, when set, decides on a datagram: how often it arrives (0: lost) and how
 	// much later than the delay. It may change its bytes.
 	fate func(from wire.Perspective, d *flying) (copies int, late time.Duration)
@@ -71,7 +72,7 @@ type pairConfig struct {
 // newPair returns a pair whose client has dialled, with nothing sent yet.
 func newPair(t *testing.T, pc pairConfig) *pair {
 	t.Helper()
-	p := &pair{t: t, now: clock.Time(time.Second), delay: 10 * time.Millisecond}
+	p := &pair{t: t, now: clock.Time(time.Second), delay: 10 * time.Millisecond, mtu: 1472}
 	serverTLS, clientTLS := testTLS(t)
 	if pc.client.TLS == nil {
 		pc.client.TLS = clientTLS
@@ -163,6 +164,9 @@ func (p *pair) send(side wire.Perspective, tr *Transmit) {
 		b = b[n:]
 		p.sent++
 		copies, late := 1, time.Duration(0)
+		if n > p.mtu {
+			continue
+		}
 		if p.fate != nil {
 			copies, late = p.fate(side, &f)
 		}
@@ -200,6 +204,13 @@ func (p *pair) step(until clock.Time) bool {
 		p.deliver(&f)
 	case due != nil:
 		due.conn.HandleTimeout(p.now)
+		if due.conn.NextTimeout() <= p.now {
+			p.flush(wire.Client)
+			p.flush(wire.Server)
+			if due.conn.NextTimeout() <= p.now {
+				p.t.Fatalf("a timer of the %v is due for ever: %+v", due.conn.side, due.conn.timers())
+			}
+		}
 	default:
 		return false
 	}
@@ -231,7 +242,7 @@ func (p *pair) run(bound time.Duration, done func() bool) {
 	p.t.Helper()
 	until := p.now.Add(bound)
 	for n := 0; !done(); n++ {
-		if !p.step(until) || n > 5_000_000 {
+		if (!p.step(until) && !done()) || n > 5_000_000 {
 			p.t.Fatalf("after %v and %d steps it is not done: client %v, server %v", bound, n, p.describe(wire.Client), p.describe(wire.Server))
 		}
 	}
@@ -291,4 +302,21 @@ func testTLS(t *testing.T) (server, client *tls.Config) {
 	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"test"}}
 	client = &tls.Config{RootCAs: roots, ServerName: "tquic.test", NextProtos: []string{"test"}, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
 	return server, client
+}
+
+// timers names a connection's deadlines.
+func (c *Conn) timers() map[string]clock.Time {
+	p := c.path
+	m := map[string]clock.Time{
+		"recovery": p.det.Timeout(), "idle": c.idle.deadline(c.pto()), "keep-alive": c.idle.keepAliveDeadline(),
+		"handshake": c.handshakeBy, "challenge": p.challenge.deadline(), "leaving": p.leaving.deadline(),
+		"mtu": p.mtu.deadline(), "pacing": p.blockedUntil, "early": c.keys.earlyUntil,
+	}
+	for i := range p.spaces {
+		m["ack "+string('0'+rune(i))] = p.spaces[i].acks.deadline()
+	}
+	if c.keys.oneRTT != nil {
+		m["keys"] = c.keys.oneRTT.Timeout()
+	}
+	return m
 }
