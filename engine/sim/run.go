@@ -153,4 +153,3 @@ func (r *run) report(err error) Report {
 	}
 	return out
 }
-
