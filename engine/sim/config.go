@@ -69,8 +69,8 @@ type Config struct {
 
 const defaultSetUp = 30 * time.Second
 
-// validate returns every reason why c cannot run, joined, or nil.
-func (c Config) validate() error {
+// Validate returns every reason why c cannot run, joined, or nil.
+func (c Config) Validate() error {
 	errs := []error{c.Bulk.Validate()}
 	if len(c.Links) > 1 {
 		errs = append(errs, fmt.Errorf("simulate over %d links: tquic uses one: %w", len(c.Links), engine.ErrUnsupported))

@@ -23,7 +23,7 @@ type run struct {
 // not intact is no error: see Report.Err. An error wraps engine.ErrUnsupported when
 // the transfer is none for a simulation.
 func Run(ctx context.Context, c Config) (report Report, err error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return Report{}, err
 	}
 	if c.Connections == 0 {
@@ -146,7 +146,10 @@ func (r *run) moved() []LinkCounters {
 func (r *run) report(err error) Report {
 	out := Report{
 		Sender: r.sender().books.Report(err), Receiver: r.receiver().books.Report(err),
-		Links: r.moved(), SetUp: r.began, Elapsed: r.lab.Elapsed() - r.began, Events: r.lab.Events(),
+		SetUp: r.lab.Elapsed(), Events: r.lab.Events(),
+	}
+	if r.start != nil {
+		out.Links, out.SetUp, out.Elapsed = r.moved(), r.began, r.lab.Elapsed()-r.began
 	}
 	for _, c := range r.sender().conns {
 		out.Stats = append(out.Stats, c.Stats())
