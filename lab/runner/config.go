@@ -32,7 +32,9 @@ type Config struct {
 	Lab      Lab
 	LabName  string
 	Topology topologies.Topology
-	Backend  string // relay, netem or direct
+	// Backend is relay, netem or direct, or BackendSim: virtual time, in this process,
+	// where Lab, Agent and Drop are not looked at.
+	Backend string
 	Engines  engine.Registry
 	// Experiment says who sends to whom, with which engines (`name` or
 	// `name@link+link`), what and how often.
@@ -80,9 +82,9 @@ func (c Config) validate() error {
 			errs = append(errs, errors.New("run: there is no "+what))
 		}
 	}
-	missing(c.Lab == nil, "lab")
+	missing(c.Lab == nil && c.Backend != BackendSim, "lab")
 	missing(c.Folder == nil, "results folder")
-	missing(c.Agent == nil, "agent command")
+	missing(c.Agent == nil && c.Backend != BackendSim, "agent command")
 	missing(c.Steal == nil, "source of the steal time")
 	x := c.Experiment
 	if len(x.Engines) == 0 {

@@ -39,7 +39,7 @@ func (a *agents) close() error {
 // trial runs one arm once. What goes wrong with it is in the Trial; the error is
 // for what ends the run: the folder cannot be written, or an agent cannot be
 // ended.
-func (r *run) trial(ctx context.Context, p planned) (results.Trial, error) {
+func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	series, err := r.Folder.Series(p.name())
 	if err != nil {
 		return results.Trial{}, err
@@ -56,7 +56,7 @@ func (r *run) trial(ctx context.Context, p planned) (results.Trial, error) {
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
-func (r *run) setUp(ctx context.Context, p planned, pair *agents) error {
+func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
 	if err := r.useLinks(p.arm.Paths...); err != nil {
@@ -79,7 +79,7 @@ func (r *run) setUp(ctx context.Context, p planned, pair *agents) error {
 }
 
 // startAgents starts both children at the same time.
-func (r *run) startAgents(ctx context.Context, pair *agents) error {
+func (r *field) startAgents(ctx context.Context, pair *agents) error {
 	start := func(node string) (*agent.Process, error) {
 		return agent.Start(ctx, node, r.Agent(), func(cmd *exec.Cmd) error { return r.Lab.Start(node, cmd) })
 	}
@@ -94,7 +94,7 @@ func (r *run) startAgents(ctx context.Context, pair *agents) error {
 // connect opens the sessions. Accepting and dialling run together, because an
 // engine may need both to finish a handshake; the first to fail ends the other,
 // and is the reason.
-func (r *run) connect(ctx context.Context, a arm, qlog string, pair *agents) error {
+func (r *field) connect(ctx context.Context, a arm, qlog string, pair *agents) error {
 	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener), QLOG: qlog})
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func together(ctx context.Context, fs ...func(context.Context) error) error {
 
 // transfer moves the data, with all counters read before and after it. The error
 // is about the series; what goes wrong with the transfer is in m.
-func (r *run) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
+func (r *field) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
 	var received atomic.Int64
 	var sampled samples
 	sink := func(s sampler.Sample) {
@@ -194,7 +194,7 @@ func (r *run) transfer(ctx context.Context, m *measurement, pair agents, series 
 }
 
 // readAfter takes the counters after a transfer, for as long as ctx lets it.
-func (r *run) readAfter(ctx context.Context, m *measurement) {
+func (r *field) readAfter(ctx context.Context, m *measurement) {
 	ctx, cancel := context.WithTimeout(ctx, r.Patience)
 	defer cancel()
 	wires, err := r.Lab.Wires(ctx)
@@ -211,7 +211,7 @@ func (r *run) readAfter(ctx context.Context, m *measurement) {
 }
 
 // bulk runs the transfer on both sides.
-func (r *run) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
+func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
 	bound := transferBound(w, m.arm.links, m.from, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
