@@ -30,8 +30,8 @@ func challengeTestSend(t *testing.T, c *challenge, full bool) [8]byte {
 		t.Fatal("no PATH_CHALLENGE to send")
 	}
 	_, v, n, err := wire.ParseFrame(w.b)
-	if err != nil || n != len(w.b) || !w.ackEliciting || w.nonProbing {
-		t.Fatalf("frame % x: error %v, eliciting %v, not probing %v", w.b, err, w.ackEliciting, w.nonProbing)
+	if err != nil || n != len(w.b) || !w.ackEliciting {
+		t.Fatalf("frame % x: error %v, eliciting %v", w.b, err, w.ackEliciting)
 	}
 	if c.wantsFrame() || c.appendFrame(w, full) {
 		t.Fatal("two PATH_CHALLENGE frames at once")

@@ -107,7 +107,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	if err != nil {
 		return nil, err
 	}
-	p := &path{tuple: at, previous: at}
+	p := &path{tuple: at, previous: at, large: wire.NoPacket}
 	p.det = recovery.New(recovery.Config{Side: side, Controller: controller, MaxDatagram: minUDPPayload})
 	p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 	p.det.SetMaxDatagram(p.mtu.size())

@@ -89,6 +89,9 @@ func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
 		AckEliciting: w.ackEliciting, InFlight: w.ackEliciting || w.padded,
 		MTUProbe: w.mtuProbe, ECT: p.ecn.mark() == wire.ECT0,
 	})
+	if wire.ByteCount(size) > minUDPPayload && !w.mtuProbe {
+		p.large = w.number
+	}
 	if w.ackEliciting {
 		c.idle.sentEliciting(now)
 	}

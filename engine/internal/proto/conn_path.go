@@ -17,6 +17,10 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, 
 		return
 	}
 	p := c.path
+	if p.challenge.running() && at == p.previous {
+		c.goBack(now) // to where the peer is known to be
+		return
+	}
 	if !p.challenge.running() {
 		p.previous = p.tuple
 	}
@@ -129,10 +133,18 @@ func (c *Conn) pathTimeout(now clock.Time) {
 		c.end(now, wire.Errorf(wire.NoViablePath, "the path from %v to %v answers no challenge", p.local, p.tuple.remote), stateDrained)
 		return
 	}
+	c.goBack(now)
+}
+
+// goBack returns to the last validated tuple.
+func (c *Conn) goBack(now clock.Time) {
+	p := c.path
 	c.switchTo(now, p.previous)
 	c.resetPath(now)
 	p.amp.validate()
-	p.leaving = challenge{}
+	p.det.AmplificationLifted()
+	p.challenge.abandon()
+	p.leaving.abandon()
 }
 
 // appendResponse answers a challenge, on the 4-tuple that it came from (section

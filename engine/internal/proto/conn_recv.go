@@ -257,10 +257,13 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	}
 	c.idle.received(now)
 	if r.kind == wire.PacketOneRTT {
-		if at := (tuple{d.Local, d.Remote}); at != p.tuple {
+		at := tuple{d.Local, d.Remote}
+		if at != p.tuple {
 			c.arrivedFrom(now, at, len(d.Data), r.dst, outcome.nonProbing && newest)
 		}
-		p.usedID = r.dst
+		if at == p.tuple && newest {
+			p.usedID = r.dst
+		}
 	}
 	if len(c.waiting) > 0 {
 		c.retryWaiting(now)

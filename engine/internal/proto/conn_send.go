@@ -37,12 +37,12 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	most := min(cap(t.Buf), max(maxTrain, size), max(t.MaxSegments, 1)*size)
 	if !p.amp.validated() {
 		// RFC 9000, section 8.1: MUST NOT send more than three times what came.
-		room := p.amp.room()
-		if room < wire.ByteCount(size) {
+		if c.muted() {
 			p.det.AmplificationLimited()
 			return false
 		}
-		most = int(min(wire.ByteCount(most), room))
+		most = int(min(wire.ByteCount(most), p.amp.room()))
+		size = min(size, most)
 	}
 	budget, next := p.det.Budget(now, wire.ByteCount(most))
 	wanted := c.wantsData()
@@ -73,6 +73,14 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 	return true
 }
 
+// muted reports whether the anti-amplification limit leaves no room for a datagram
+// that is worth it. In the handshake most must be full ones.
+func (c *Conn) muted() bool {
+	const least = 64
+	room := c.path.amp.room()
+	return room < least || (!c.confirmed && room < minUDPPayload)
+}
+
 // afterTrain notes why the train ended: for want of data, or of budget.
 func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount, wanted bool, sent int) {
 	p := c.path
@@ -96,6 +104,10 @@ func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	c.stats.trains++
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)
 }
+
+// WantsToSend reports whether the connection has something to send that elicits an
+// acknowledgement, though it may have to wait for it. It is quick.
+func (c *Conn) WantsToSend() bool { return c.state == stateActive && c.wantsData() }
 
 // wantsData reports whether there is anything to send that elicits an
 // acknowledgement. It looks at flags only.

@@ -121,6 +121,14 @@ func (x *transfer) pump() {
 	e.readable = e.readable[:0]
 }
 
+// arrived returns how many bytes have.
+func (x *transfer) arrived() (n int) {
+	for _, b := range x.in {
+		n += b.Len()
+	}
+	return n
+}
+
 // done pumps, and reports whether all arrived.
 func (x *transfer) done() bool {
 	x.pump()
@@ -196,7 +204,7 @@ func TestCloseReachesThePeer(t *testing.T) {
 	}
 }
 
-func TestIdleTimeout(t *testing.T) {
+func TestConnectionIdles(t *testing.T) {
 	p := newPair(t, pairConfig{client: Config{IdleTimeout: 3 * time.Second}})
 	p.handshake()
 	p.run(time.Minute, func() bool { return p.client().err != nil && p.server().err != nil })

@@ -22,7 +22,7 @@ func (c *Conn) NextTimeout() clock.Time {
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
 	for i := range p.spaces {
-		if !p.spaces[i].discarded {
+		if !p.spaces[i].discarded && !c.muted() {
 			t = min(t, p.spaces[i].acks.deadline())
 		}
 	}
@@ -79,10 +79,23 @@ func (c *Conn) recoveryTimeout(now clock.Time) {
 	e := p.det.HandleTimeout(now, &c.outcome)
 	if e.PTO {
 		c.probeFrames(&p.spaces[e.Space])
+		c.suspectMTU(now, e.Space)
 		c.traceMetrics(now)
 		return
 	}
 	c.settle(now, e.Space)
+}
+
+// suspectMTU: a probe timeout with full packets in flight may be a black hole's (RFC
+// 8899, section 4.3).
+func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
+	p := c.path
+	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) {
+		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
+		if p.mtu.settle() {
+			c.mtuChanged(now)
+		}
+	}
 }
 
 // pto returns the path's probe timeout, for what lasts some of them.

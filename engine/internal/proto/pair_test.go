@@ -19,7 +19,7 @@ import (
 // pair is a client and a server with a network between them that the test controls:
 // a delay, and a say in the fate of each datagram.
 type pair struct {
-	t    *testing.T
+	t    testing.TB
 	now  clock.Time
 	ends [2]*end // by wire.Perspective
 
@@ -70,7 +70,7 @@ type pairConfig struct {
 }
 
 // newPair returns a pair whose client has dialled, with nothing sent yet.
-func newPair(t *testing.T, pc pairConfig) *pair {
+func newPair(t testing.TB, pc pairConfig) *pair {
 	t.Helper()
 	p := &pair{t: t, now: clock.Time(time.Second), delay: 10 * time.Millisecond, mtu: 1472}
 	serverTLS, clientTLS := testTLS(t)
@@ -281,7 +281,7 @@ func (p *pair) handshake() {
 }
 
 // testTLS returns configurations of a server and of a client that trusts it.
-func testTLS(t *testing.T) (server, client *tls.Config) {
+func testTLS(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	template := &x509.Certificate{

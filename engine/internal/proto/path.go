@@ -33,6 +33,7 @@ type path struct {
 	challenge challenge
 	leaving   challenge
 	previous  tuple // last validated tuple, to go back to
+	large     wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
 	usedID    wire.ConnID // ours that the peer's last packet bore
 	moved     bool        // to another address, since recovery last began anew
 

@@ -36,6 +36,7 @@ type pmtu struct {
 	fixed       bool
 
 	probing wire.ByteCount // size of the probe in flight, or 0
+	last    wire.ByteCount // and of the newest probe, or 0
 	losses  int            // probes lost in a row, all of one size
 	raise   clock.Time     // when a finished search starts again; zero: not finished
 
@@ -83,17 +84,23 @@ func (p *pmtu) probe(now clock.Time) (wire.ByteCount, bool) {
 	if p.fixed || p.probing != 0 {
 		return 0, false
 	}
+	p.timeout(now)
 	if !p.raise.IsZero() {
-		if now < p.raise {
-			return 0, false
-		}
-		p.restart()
+		return 0, false
 	}
 	n := p.candidate()
 	if n == 0 {
 		p.raise = now.Add(raiseAfter)
 	}
 	return n, n != 0
+}
+
+// timeout starts the search again once deadline has come, whether or not a probe can
+// leave now.
+func (p *pmtu) timeout(now clock.Time) {
+	if now >= p.deadline() {
+		p.restart()
+	}
 }
 
 // restart begins a search above the current size.
@@ -121,15 +128,19 @@ func (p *pmtu) candidate() wire.ByteCount {
 
 // sent notes that the probe of that size left. The time and the number are not
 // needed: loss detection has both.
-func (p *pmtu) sent(_ clock.Time, size wire.ByteCount, _ wire.PacketNumber) { p.probing = size }
+func (p *pmtu) sent(_ clock.Time, size wire.ByteCount, _ wire.PacketNumber) {
+	p.probing, p.last = size, size
+}
 
-// acked notes that a probe arrived, be it one that was taken for lost, and reports
-// whether the size grew.
+// acked notes that a probe arrived and reports whether the size grew. The newest
+// counts even if it was taken for lost; an older one may be from before init, and so
+// of another path, or from before a black hole.
 func (p *pmtu) acked(size wire.ByteCount) bool {
-	if size == p.probing {
-		p.probing = 0
+	if size != p.last {
+		return false
 	}
-	if size <= p.cur || size > p.limit || p.fixed {
+	p.probing = 0
+	if size <= p.cur || size > p.limit {
 		return false
 	}
 	p.cur, p.losses = size, 0
@@ -200,7 +211,7 @@ func (p *pmtu) settle() bool {
 		return false
 	}
 	p.hole = blackHole{newest: h.newest}
-	p.cur, p.probing = p.base, 0
+	p.cur, p.probing, p.last = p.base, 0, 0
 	p.restart()
 	return true
 }

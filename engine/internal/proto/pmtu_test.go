@@ -161,6 +161,43 @@ func TestPMTURaise(t *testing.T) {
 	}
 }
 
+func TestPMTUTimeoutStartsTheSearch(t *testing.T) {
+	h := newPMTUTest(1472, 1472)
+	h.search()
+	at := h.p.deadline()
+	h.p.timeout(at - 1)
+	if h.p.deadline() != at {
+		t.Error("the search starts before its time")
+	}
+	// Then nothing is due any more: the probe waits for the window to open.
+	if h.p.timeout(at); h.p.deadline() != clock.Never {
+		t.Errorf("deadline %d, want Never", h.p.deadline())
+	}
+}
+
+func TestPMTUForgetsProbesOfAnotherPath(t *testing.T) {
+	h := newPMTUTest(1472, 1472)
+	size, _ := h.p.probe(h.now)
+	h.p.sent(h.now, size, 1)
+	h.p.init(1200, 1472, false)
+	if h.p.acked(size) || h.p.size() != 1200 {
+		t.Errorf("size %d by a probe of the old path", h.p.size())
+	}
+}
+
+func TestPMTUPeerMaxWhileAProbeIsInFlight(t *testing.T) {
+	h := newPMTUTest(1472, 1472)
+	size, _ := h.p.probe(h.now)
+	h.p.sent(h.now, size, 1)
+	h.p.setPeerMax(1400)
+	if h.p.acked(size) || h.p.size() != 1200 {
+		t.Errorf("size %d, the peer takes 1400", h.p.size())
+	}
+	if h.search(); h.p.size() != 1400 {
+		t.Errorf("found %d, want 1400", h.p.size())
+	}
+}
+
 func TestPMTUPeerMaxBoundsTheSizeInUse(t *testing.T) {
 	h := newPMTUTest(1472, 1472)
 	h.search()

@@ -19,11 +19,11 @@ import (
 // work longer for a byte the more there are:
 //
 //   - a page has at most some dozens of pieces by reference, then it is a copy;
-//   - in-order pieces below smallPiece bytes that nobody waits for are copied
-//     together;
-//   - when the buffers kept may be larger than twice the bytes in them plus
-//     pinSlack, they are counted, and if so all is copied out of them. Between two
-//     counts lie buffers for a quarter of that at least, so their cost is spread.
+//   - the queue has at most some dozens of pieces by reference and one for each
+//     smallPiece bytes, then further ones are copied together;
+//   - when the buffers kept may be larger than one and a half times the bytes held
+//     plus pinSlack, they are counted, and if so all is copied out of them. Between
+//     two counts lie buffers for a quarter of that, so their cost is spread.
 //
 // All in all that is at most about three times the window, plus pinSlack.
 type reassembler struct {
@@ -44,10 +44,11 @@ type reassembler struct {
 }
 
 const (
-	smallPiece = 256
-	ownBuffer  = 4 << 10
-	pinSlack   = 512 << 10
-	sparePages = 16
+	smallPiece  = 512
+	queuePieces = 32
+	ownBuffer   = 4 << 10
+	pinSlack    = 512 << 10
+	sparePages  = 16
 )
 
 // piece is contiguous bytes of the stream.
@@ -159,13 +160,18 @@ func (r *reassembler) push(data []byte, b *buf.Buffer) {
 	waiting := r.head < len(r.queue)
 	switch {
 	case waiting && r.fill(data):
-	case b == nil || (waiting && len(data) < smallPiece):
+	case b == nil || r.crowded():
 		r.pushCopy(data, ownBuffer)
 	default:
 		b.Retain()
 		r.enqueue(piece{off: r.ready, view: buf.View{Bytes: slices.Clip(data), Buffer: b}})
 	}
 	r.ready += uint64(len(data))
+}
+
+// crowded reports whether the queue has too many pieces for what is in it.
+func (r *reassembler) crowded() bool {
+	return len(r.queue)-r.head > queuePieces+r.readable()/smallPiece
 }
 
 // fill copies data behind the queue's last bytes, if those are a copy with room.
@@ -242,7 +248,7 @@ func (r *reassembler) advance() {
 		switch {
 		case waiting && r.fill(q.view.Bytes):
 			q.view.Release()
-		case waiting && len(q.view.Bytes) < smallPiece:
+		case r.crowded():
 			r.pushCopy(q.view.Bytes, ownBuffer)
 			q.view.Release()
 		default:
@@ -275,10 +281,11 @@ func (r *reassembler) dropPages() {
 func (r *reassembler) pin(b *buf.Buffer) {
 	r.last = b
 	r.pinned += uint64(len(b.Data))
-	if r.pinned <= 2*r.held()+pinSlack {
+	limit := r.held()/2*3 + pinSlack
+	if r.pinned <= limit {
 		return
 	}
-	if r.pinned = r.countPinned(); r.pinned > (2*r.held()+pinSlack)/4*3 {
+	if r.pinned = r.countPinned(); r.pinned > limit/4*3 {
 		r.copyAll()
 		r.pinned = 0
 	}

@@ -77,10 +77,15 @@ func (b *sendBuffer) reserve() []byte {
 
 // commit appends the first n bytes of what reserve returned last.
 func (b *sendBuffer) commit(n int) {
-	s := &b.segs[len(b.segs)-1]
+	last := len(b.segs) - 1
+	s := &b.segs[last]
 	s.data = s.chunk.Data[:len(s.data)+n]
 	b.end += uint64(n)
 	b.reserved = false
+	if len(s.data) == 0 {
+		s.drop()
+		b.segs = b.segs[:last]
+	}
 }
 
 // lend appends p without copying. It must not change until release is called, once,

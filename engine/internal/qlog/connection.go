@@ -16,38 +16,60 @@ func (t *Trace) connectionStarted(e *proto.TraceEvent) {
 	t.assignTuple(e)
 }
 
-// applicationError is the error of a connection that an application closed with a
-// code of its own.
-type applicationError interface {
-	error
-	ApplicationErrorCode() uint64
-}
-
+// connectionClosed writes the end of a connection. The trigger is the event's or,
+// without one, what the error stands for.
 func (t *Trace) connectionClosed(e *proto.TraceEvent) {
 	r := t.begin(e, "quic:connection_closed")
 	r.initiator(e.ByPeer)
-	reason := ""
-	if transport, ok := errors.AsType[*wire.TransportError](e.Err); ok {
-		r.transportError("connection_error", transport.Code)
-		reason = transport.Reason
-	} else if app, ok := errors.AsType[applicationError](e.Err); ok {
-		// No code of an application is known here.
-		r.word("application_error", "unknown")
-		r.number("error_code", app.ApplicationErrorCode())
-		reason = app.Error()
-	} else if e.Err != nil {
-		reason = e.Err.Error()
+	reason, trigger := "", "unspecified"
+	if e.Err != nil {
+		reason, trigger = r.closeError(e.Err)
 	}
 	if reason != "" {
 		r.text("reason", reason)
 	}
 	switch e.Trigger {
 	case "idle_timeout", "application", "error", "version_mismatch", "stateless_reset", "aborted":
-		r.word("trigger", e.Trigger)
-	default:
-		r.word("trigger", "unspecified")
+		trigger = e.Trigger
 	}
+	r.word("trigger", trigger)
 	t.end()
+}
+
+// closeError writes the error's code, if it has one, and returns its words and the
+// draft's trigger for it.
+func (r *record) closeError(err error) (reason, trigger string) {
+	if transport, ok := errors.AsType[*wire.TransportError](err); ok {
+		r.transportError("connection_error", transport.Code)
+		if transport.Code == wire.NoError {
+			return transport.Reason, "unspecified"
+		}
+		return transport.Reason, "error"
+	}
+	if app, ok := errors.AsType[*proto.ApplicationError](err); ok {
+		// What its codes mean is the application's affair.
+		r.word("application_error", "unknown")
+		r.number("error_code", app.Code)
+		return app.Reason, "application"
+	}
+	return err.Error(), closeTrigger(err)
+}
+
+// closeTrigger returns the draft's trigger for an error without a code.
+func closeTrigger(err error) string {
+	if timeout, ok := errors.AsType[*proto.TimeoutError](err); ok {
+		if timeout.Handshake {
+			return "aborted"
+		}
+		return "idle_timeout"
+	}
+	if _, ok := errors.AsType[*proto.VersionError](err); ok {
+		return "version_mismatch"
+	}
+	if errors.Is(err, proto.ErrStatelessReset) {
+		return "stateless_reset"
+	}
+	return "unspecified"
 }
 
 // stateUpdated writes the connection's state. The draft lets us have states of our

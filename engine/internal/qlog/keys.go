@@ -5,25 +5,17 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// keyPhase counts the 1-RTT keys: the first ones, from TLS, are phase 0.
-type keyPhase struct {
-	installed bool
-	phase     uint64
-}
-
 // keyUpdated writes that keys are in use, for both directions: the two sides change
-// theirs together. 0-RTT has one direction.
+// theirs together. 0-RTT has one direction. Of the 1-RTT keys, those of phase 0 are
+// TLS's unless others came before.
 func (t *Trace) keyUpdated(e *proto.TraceEvent) {
 	trigger := "tls"
-	if e.PacketType == wire.PacketOneRTT {
-		if t.keys.installed {
-			t.keys.phase++
-			trigger = "local_update"
-			if e.ByPeer {
-				trigger = "remote_update"
-			}
+	if e.PacketType == wire.PacketOneRTT && (t.keyPhase > 0 || e.KeyPhase > 0) {
+		t.keyPhase++
+		trigger = "local_update"
+		if e.ByPeer {
+			trigger = "remote_update"
 		}
-		t.keys.installed = true
 	}
 	for side := range wire.Server + 1 {
 		name := keyType(e.PacketType, side)
@@ -33,7 +25,7 @@ func (t *Trace) keyUpdated(e *proto.TraceEvent) {
 		r := t.begin(e, "quic:key_updated")
 		r.word("key_type", name)
 		if e.PacketType == wire.PacketOneRTT {
-			r.number("key_phase", t.keys.phase)
+			r.number("key_phase", t.keyPhase)
 		}
 		r.word("trigger", trigger)
 		t.end()

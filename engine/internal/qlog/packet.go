@@ -36,7 +36,7 @@ func (t *Trace) packet(e *proto.TraceEvent, name string, from wire.Perspective) 
 // it, or "general" with our words in the details.
 func (t *Trace) packetDropped(e *proto.TraceEvent) {
 	r := t.beginOn(e.Path, e, "quic:packet_dropped")
-	r.packetHeader(e)
+	r.partialHeader(e)
 	r.packetRaw(e)
 	switch e.Trigger {
 	case "internal_error", "rejected", "unsupported", "invalid", "duplicate", "connection_unknown",
@@ -54,7 +54,7 @@ func (t *Trace) packetDropped(e *proto.TraceEvent) {
 
 func (t *Trace) packetLost(e *proto.TraceEvent) {
 	r := t.beginOn(e.Path, e, "quic:packet_lost")
-	r.packetHeader(e)
+	r.partialHeader(e)
 	switch e.Trigger {
 	case "reordering_threshold", "time_threshold", "pto_expired":
 		r.word("trigger", e.Trigger)
@@ -62,22 +62,13 @@ func (t *Trace) packetLost(e *proto.TraceEvent) {
 	t.end()
 }
 
-// packetHeader writes a PacketHeader with what is known.
+// packetHeader writes the PacketHeader of a packet that was built or read.
 func (r *record) packetHeader(e *proto.TraceEvent) {
-	r.object("header")
-	r.word("packet_type", packetTypeName(e.PacketType))
-	switch e.PacketType {
-	case wire.PacketInitial, wire.PacketHandshake, wire.PacketZeroRTT, wire.PacketOneRTT:
-		if e.Number >= 0 {
-			r.number("packet_number", uint64(e.Number))
-		}
-	}
+	r.beginHeader(e)
 	if e.PacketType == wire.PacketOneRTT {
 		// The bit alone is known here, not how often the keys changed.
 		r.flag("key_phase_bit", e.KeyPhase&1 == 1)
-		if e.PeerID.Len() > 0 {
-			r.hex("dcid", e.PeerID.Bytes())
-		}
+		r.knownID("dcid", &e.PeerID)
 	} else {
 		if e.Version != 0 {
 			r.key("version")
@@ -87,6 +78,36 @@ func (r *record) packetHeader(e *proto.TraceEvent) {
 		r.hex("dcid", e.PeerID.Bytes())
 	}
 	r.endObject()
+}
+
+// partialHeader writes the PacketHeader of a packet of which little may be known, or
+// nothing: an event that says only "initial" has its type not set.
+func (r *record) partialHeader(e *proto.TraceEvent) {
+	if e.PacketType == wire.PacketInitial && e.Number < 0 && e.ID.Len()+e.PeerID.Len() == 0 {
+		return
+	}
+	r.beginHeader(e)
+	r.knownID("scid", &e.ID)
+	r.knownID("dcid", &e.PeerID)
+	r.endObject()
+}
+
+func (r *record) beginHeader(e *proto.TraceEvent) {
+	r.object("header")
+	r.word("packet_type", e.PacketType.String())
+	switch e.PacketType {
+	case wire.PacketInitial, wire.PacketHandshake, wire.PacketZeroRTT, wire.PacketOneRTT:
+		if e.Number >= 0 {
+			r.number("packet_number", uint64(e.Number))
+		}
+	}
+}
+
+// knownID writes a connection ID unless it is empty.
+func (r *record) knownID(k string, id *wire.ConnID) {
+	if id.Len() > 0 {
+		r.hex(k, id.Bytes())
+	}
 }
 
 // packetRaw writes a packet's lengths. The draft's payload is without the AEAD's
@@ -101,13 +122,4 @@ func (r *record) packetRaw(e *proto.TraceEvent) {
 		r.number("payload_length", uint64(len(e.Payload)))
 	}
 	r.endObject()
-}
-
-func packetTypeName(p wire.PacketType) string {
-	switch p {
-	case wire.PacketInitial, wire.PacketZeroRTT, wire.PacketHandshake, wire.PacketRetry,
-		wire.PacketVersionNegotiation, wire.PacketOneRTT:
-		return p.String()
-	}
-	return "unknown"
 }

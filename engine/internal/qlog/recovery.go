@@ -21,7 +21,7 @@ func (t *Trace) metricsUpdated(e *proto.TraceEvent) {
 	r.changedTime("smoothed_rtt", old.SRTT, now.SRTT)
 	r.changedTime("latest_rtt", old.LatestRTT, now.LatestRTT)
 	r.changedTime("rtt_variance", old.RTTVar, now.RTTVar)
-	r.changed("pto_count", int64(old.PTOCount), min(int64(now.PTOCount), math.MaxUint16))
+	r.changed("pto_count", min(int64(old.PTOCount), math.MaxUint16), min(int64(now.PTOCount), math.MaxUint16))
 	r.changed("congestion_window", int64(old.CongestionWindow), int64(now.CongestionWindow))
 	r.changed("bytes_in_flight", int64(old.BytesInFlight), int64(now.BytesInFlight))
 	r.changed("ssthresh", int64(old.SSThresh), int64(now.SSThresh))

@@ -43,7 +43,7 @@ type Trace struct {
 
 	paths    []path
 	state    string   // of the connection
-	keys     keyPhase // of the 1-RTT keys
+	keyPhase uint64   // of the 1-RTT keys: how often they were updated
 	exponent [2]uint8 // of the ACK delays of each side; by side
 }
 

@@ -19,7 +19,7 @@ type path struct {
 	ecn           string
 }
 
-// path returns what is known of a path. The pointer holds until the next call. A
+// path returns what is known of a path. The pointer holds until another path is new. A
 // connection has few paths at a time, so they are in a list.
 func (t *Trace) path(id wire.PathID) *path {
 	for i := range t.paths {

@@ -7,11 +7,13 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 )
 
-// Expiry is what a timeout was.
+// Expiry is what a timeout was: losses in Space, or a PTO.
 type Expiry struct {
 	// PTO: probes are due (ProbesDue), first of all in Space. RFC 9002, section 6.2.4:
 	// all of them MUST be ack-eliciting.
-	PTO   bool
+	PTO bool
+	// Space is also the one that the Result is about. Another one's losses may be due,
+	// too: Timeout says so.
 	Space Space
 }
 
@@ -36,11 +38,7 @@ func (d *Detector) HandleTimeout(now clock.Time, out *Result) Expiry {
 			return Expiry{}
 		}
 		d.lastEvent = now
-		for i := range d.spaces {
-			if s := &d.spaces[i]; !s.lossTime.IsZero() && s.lossTime <= now {
-				d.detectLost(now, s, out)
-			}
-		}
+		d.detectLost(now, &d.spaces[sp], out)
 		return Expiry{Space: sp}
 	}
 	t, sp := d.nextPTO()
