@@ -9,6 +9,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/workload"
 )
 
@@ -43,6 +44,9 @@ type Link struct {
 	Up, Down emulation.Impairments
 	// Client and Server are the interfaces' addresses, unique in the lab.
 	Client, Server netip.Addr
+
+	// faults, by simnet.Way, are for this package's tests: no topology has them.
+	faults [2]simnet.Faults
 }
 
 // Config is one simulated transfer.

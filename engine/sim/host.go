@@ -9,6 +9,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
+	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -35,6 +36,7 @@ const maxTrain = 64 << 10
 // Host is one end of the lab: an endpoint of tquic and its connections.
 type Host struct {
 	lab      *Lab
+	node     *simnet.Node
 	side     wire.Perspective
 	app      Application
 	endpoint *proto.Endpoint

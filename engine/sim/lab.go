@@ -52,6 +52,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 		w, err := l.network.Connect(a, b, simnet.LinkConfig{
 			Name: k.Name, MTU: k.MTU,
 			Impairments: [2]emulation.Impairments{simnet.Up: k.Up, simnet.Down: k.Down},
+			Faults:      k.faults,
 			Addresses:   [2][]netip.Addr{{k.Client}, {k.Server}},
 		})
 		if err != nil {
@@ -77,6 +78,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 		if *h.host, err = newHost(l, h.side, c, id, largest, h.app); err != nil {
 			return nil, fmt.Errorf("%s: %w", h.side, err)
 		}
+		(*h.host).node = h.node
 		h.node.Attach(*h.host)
 	}
 	return l, nil

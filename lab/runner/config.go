@@ -35,7 +35,7 @@ type Config struct {
 	// Backend is relay, netem or direct, or BackendSim: virtual time, in this process,
 	// where Lab, Agent and Drop are not looked at.
 	Backend string
-	Engines  engine.Registry
+	Engines engine.Registry
 	// Experiment says who sends to whom, with which engines (`name` or
 	// `name@link+link`), what and how often.
 	Experiment topologies.Experiment
