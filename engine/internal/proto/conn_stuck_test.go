@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -23,5 +24,34 @@ func TestKeepAliveBehindAFullWindow(t *testing.T) {
 	p.idle(5 * time.Second)
 	if !p.client().pingWanted {
 		t.Error("no PING waits: the window was not full")
+	}
+}
+
+// What a server sends before the client is done may fill the window and be lost. The
+// handshake goes on all the same, though no timer runs for application data (RFC
+// 9002, section 6.2.1).
+func TestHandshakeBehindAFullWindow(t *testing.T) {
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		p := newPair(t, pairConfig{client: Config{HandshakeTimeout: time.Minute}, server: Config{HandshakeTimeout: time.Minute}})
+		p.fate = func(wire.Perspective, *flying) (int, time.Duration) {
+			if r.IntN(3) > 0 {
+				return 1, 0
+			}
+			return 0, 0
+		}
+		early := false
+		p.run(50*time.Second, func() bool {
+			if s := p.server(); s != nil && !early {
+				if out, err := s.OpenStream(wire.Uni); err == nil {
+					_, err = out.Write(make([]byte, 1<<20))
+					early = err == nil
+				}
+			}
+			return p.server() != nil && p.confirmed()
+		})
+		if !early {
+			t.Error("the server sent nothing early")
+		}
 	}
 }
