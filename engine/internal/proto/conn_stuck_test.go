@@ -55,3 +55,19 @@ func TestHandshakeBehindAFullWindow(t *testing.T) {
 		}
 	}
 }
+
+// A server believes the connection ID of a client's Initial once it opens one: a bit
+// that changed on the way must not have the next Initial dropped.
+func TestFirstInitialIsDamaged(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	damaged := false
+	p.fate = func(from wire.Perspective, d *flying) (int, time.Duration) {
+		if from == wire.Client && !damaged {
+			const length, dst = 5, 6
+			d.data[dst+int(d.data[length])+1] ^= 1 // of the source connection ID
+			damaged = true
+		}
+		return 1, 0
+	}
+	p.handshake()
+}
