@@ -79,7 +79,7 @@ func (d *Detector) lose(s *space, p *Sent, loss *congest.Loss, out *Result) {
 	d.rate.lost += p.Size
 	loss.Bytes += p.Size
 	loss.Largest, loss.LargestSent = p.Number, p.Time
-	loss.TxInFlight, loss.LostSince, loss.AppLimited = p.inFlight, d.rate.lost-p.lost, p.appLimited
+	loss.TxInFlight, loss.LostSince, loss.AppLimited = p.txInFlight, d.rate.lost-p.lost, p.appLimited
 }
 
 // lossRun is a run of ack-eliciting packets of a space, all lost, with none between
