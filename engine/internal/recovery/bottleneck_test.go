@@ -22,7 +22,7 @@ type bottleneck struct {
 	d        *Detector
 	now      clock.Time
 	next     wire.PacketNumber
-	free     clock.Time // when the link has sent all it was given
+	free     clock.Time   // when the link has sent all it was given
 	received []wire.Range // newest first
 	fresh    int          // received since the last ACK frame
 	arrivals []arrival
