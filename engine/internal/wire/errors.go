@@ -5,7 +5,7 @@ import "fmt"
 // ErrorCode is a transport error code (RFC 9000, section 20.1).
 type ErrorCode uint64
 
-// Transport error codes, and those of draft-ietf-quic-multipath-21, section 4.7.
+// Transport error codes of RFC 9000. multipath.go has those of its draft.
 const (
 	NoError                 ErrorCode = 0x00
 	InternalError           ErrorCode = 0x01
@@ -41,6 +41,9 @@ func (c ErrorCode) String() string {
 		return names[c]
 	case c >= CryptoError && c < CryptoError+0x100:
 		return fmt.Sprintf("CRYPTO_ERROR 0x%x", uint64(c))
+	}
+	if name := multipathErrorName(c); name != "" {
+		return name
 	}
 	return fmt.Sprintf("0x%x", uint64(c))
 }

@@ -33,23 +33,11 @@ const (
 	TypeHandshakeDone      FrameType = 0x1e
 )
 
-// Frame types of RFC 9221, draft-ietf-quic-ack-frequency and, from PATH_ACK on,
-// draft-ietf-quic-multipath-21, section 4.
+// Frame types of RFC 9221. Those of drafts stand with their frames: ackfrequency.go,
+// multipath.go.
 const (
-	TypeDatagram               FrameType = 0x30
-	TypeDatagramLen            FrameType = 0x31
-	TypeAckFrequency           FrameType = 0xaf
-	TypeImmediateAck           FrameType = 0x1f
-	TypePathAck                FrameType = 0x3e
-	TypePathAckECN             FrameType = 0x3f
-	TypePathAbandon            FrameType = 0x3e75
-	TypePathStatusBackup       FrameType = 0x3e76
-	TypePathStatusAvailable    FrameType = 0x3e77
-	TypePathNewConnectionID    FrameType = 0x3e78
-	TypePathRetireConnectionID FrameType = 0x3e79
-	TypeMaxPathID              FrameType = 0x3e7a
-	TypePathsBlocked           FrameType = 0x3e7b
-	TypePathCIDsBlocked        FrameType = 0x3e7c
+	TypeDatagram    FrameType = 0x30
+	TypeDatagramLen FrameType = 0x31
 )
 
 // IsStream reports whether t is one of the eight STREAM types.
@@ -87,7 +75,7 @@ func (t FrameType) String() string {
 }
 
 func frameName(t FrameType) (string, bool) {
-	basic := [...]string{
+	names := [...]string{
 		TypePadding: "PADDING", TypePing: "PING", TypeAck: "ACK", TypeAckECN: "ACK", TypeResetStream: "RESET_STREAM",
 		TypeStopSending: "STOP_SENDING", TypeCrypto: "CRYPTO", TypeNewToken: "NEW_TOKEN", TypeMaxData: "MAX_DATA",
 		TypeMaxStreamData: "MAX_STREAM_DATA", TypeMaxStreamsBidi: "MAX_STREAMS", TypeMaxStreamsUni: "MAX_STREAMS",
@@ -96,20 +84,14 @@ func frameName(t FrameType) (string, bool) {
 		TypeNewConnectionID: "NEW_CONNECTION_ID", TypeRetireConnectionID: "RETIRE_CONNECTION_ID",
 		TypePathChallenge: "PATH_CHALLENGE", TypePathResponse: "PATH_RESPONSE", TypeCloseTransport: "CONNECTION_CLOSE",
 		TypeCloseApplication: "CONNECTION_CLOSE", TypeHandshakeDone: "HANDSHAKE_DONE", TypeImmediateAck: "IMMEDIATE_ACK",
-		TypeDatagram: "DATAGRAM", TypeDatagramLen: "DATAGRAM", TypePathAck: "PATH_ACK", TypePathAckECN: "PATH_ACK",
-	}
-	if t < FrameType(len(basic)) && basic[t] != "" {
-		return basic[t], true
-	}
-	multipath := [...]string{
-		"PATH_ABANDON", "PATH_STATUS_BACKUP", "PATH_STATUS_AVAILABLE", "PATH_NEW_CONNECTION_ID",
-		"PATH_RETIRE_CONNECTION_ID", "MAX_PATH_ID", "PATHS_BLOCKED", "PATH_CIDS_BLOCKED",
+		TypeDatagram: "DATAGRAM", TypeDatagramLen: "DATAGRAM",
 	}
 	switch {
-	case t >= TypePathAbandon && t <= TypePathCIDsBlocked:
-		return multipath[t-TypePathAbandon], true
+	case t < FrameType(len(names)) && names[t] != "":
+		return names[t], true
 	case t == TypeAckFrequency:
 		return "ACK_FREQUENCY", true
 	}
-	return "", false
+	name := multipathFrameName(t)
+	return name, name != ""
 }
