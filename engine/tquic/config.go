@@ -48,6 +48,9 @@ type Config struct {
 	NoECN bool
 	// NoMigration tells the peer to stay at its address.
 	NoMigration bool
+	// QLOG is a folder, which must exist, for qlog files: one of each connection, named
+	// by the connection's original destination ID and its side. Empty: none.
+	QLOG string
 
 	// Of endpoints and listeners:
 
@@ -72,9 +75,9 @@ func (c *Config) orDefaults() Config {
 	return *c
 }
 
-// proto returns the settings of a connection. Values that cannot work are found where
+// proto returns the settings of a connection whose clock starts at epoch. Values that cannot work are found where
 // they are used.
-func (c *Config) proto(t *tls.Config) proto.Config {
+func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 	p := proto.Config{
 		TLS: t, Congestion: c.Congestion,
 		IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive, HandshakeTimeout: c.HandshakeTimeout,
@@ -84,6 +87,7 @@ func (c *Config) proto(t *tls.Config) proto.Config {
 		MaxBidiStreams: c.MaxStreams, MaxUniStreams: c.MaxUniStreams,
 		MaxDatagram: wire.ByteCount(c.MaxDatagram), MaxUDPPayload: wire.ByteCount(c.MaxUDPPayload),
 		FixedMTU: c.NoPathMTUDiscovery, ECN: !c.NoECN, DisableMigration: c.NoMigration,
+		Tracer: c.tracer(epoch),
 	}
 	if p.FixedMTU && p.MaxUDPPayload == 0 {
 		p.MaxUDPPayload = minUDPPayload

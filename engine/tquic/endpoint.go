@@ -58,7 +58,10 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.driver.Listen(config.proto(t), config.backlog()); err != nil {
+	if err := config.checkQLOG(); err != nil {
+		return nil, err
+	}
+	if err := e.driver.Listen(config.proto(t, e.driver.Epoch()), config.backlog()); err != nil {
 		return nil, err
 	}
 	return &Listener{endpoint: e}, nil
@@ -96,7 +99,10 @@ func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, err)
 	}
-	d, err := e.driver.Dial(config.proto(t), remote)
+	if err := config.checkQLOG(); err != nil {
+		return nil, fmt.Errorf("dial %v: %w", remote, err)
+	}
+	d, err := e.driver.Dial(config.proto(t, e.driver.Epoch()), remote)
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, publicError(err))
 	}

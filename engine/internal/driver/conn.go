@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/netip"
 	"sync"
 
@@ -245,8 +246,16 @@ func (c *Conn) abort() {
 	c.core.Close(c.e.now(), 0, "")
 	c.drainEvents()
 	c.aborted = true
-	finish(c.gone)
+	c.finish()
 	c.wakeUp()
+}
+
+// finish: nothing is left of the connection. mu is held.
+func (c *Conn) finish() {
+	finish(c.gone)
+	if t, ok := c.core.Tracer().(io.Closer); ok {
+		_ = t.Close() // a trace that cannot be written must not harm what it traces
+	}
 }
 
 // waitSent waits until nobody sends.

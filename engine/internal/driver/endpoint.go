@@ -84,6 +84,9 @@ func New(conn *net.UDPConn, c Config) (*Endpoint, error) {
 // now returns the time on the endpoint's clock, which starts at one second.
 func (e *Endpoint) now() clock.Time { return clock.Time(time.Second + time.Since(e.base)) }
 
+// Epoch returns when the clock of the endpoint's connections was at zero.
+func (e *Endpoint) Epoch() time.Time { return e.base.Add(-time.Second) }
+
 // LocalAddr returns the address of the endpoint's first socket.
 func (e *Endpoint) LocalAddr() netip.AddrPort {
 	e.mu.Lock()

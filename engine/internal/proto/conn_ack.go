@@ -60,7 +60,7 @@ func (c *Conn) settle(now clock.Time, sp recovery.Space) {
 	if out.RTTUpdated {
 		rtt := p.det.RTT()
 		c.streams.setRTT(rtt.Smoothed)
-		s.acks.setRTT(rtt.Smoothed)
+		p.spaces[recovery.SpaceApplication].acks.setRTT(rtt.Smoothed)
 		if c.keys.oneRTT != nil {
 			c.keys.oneRTT.SetPTO(p.det.PTO(recovery.SpaceApplication))
 		}

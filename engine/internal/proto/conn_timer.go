@@ -17,7 +17,7 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.idle.keepAliveDeadline(), c.handshakeBy.OrNever(),
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.handshakeBy.OrNever(),
 		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
@@ -25,6 +25,9 @@ func (c *Conn) NextTimeout() clock.Time {
 		if !p.spaces[i].discarded && !c.muted() {
 			t = min(t, p.spaces[i].acks.deadline())
 		}
+	}
+	if !c.pingWanted { // else it waits for the window
+		t = min(t, c.idle.keepAliveDeadline())
 	}
 	if c.keys.oneRTT != nil {
 		t = min(t, c.keys.oneRTT.Timeout().OrNever())
@@ -66,6 +69,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
+	p.mtu.timeout(now)
 	c.pathTimeout(now)
 }
 
