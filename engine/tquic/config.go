@@ -54,6 +54,10 @@ type Config struct {
 
 	// Of endpoints and listeners:
 
+	// EarlyData has a listener take 0-RTT data: Accept then returns a connection before
+	// its handshake is complete, and what is read from it may have been replayed by an
+	// attacker (RFC 8446, section 8). Conn.Handshake waits for the end of that time.
+	EarlyData bool
 	// RequireRetry makes each new client prove its address first, which takes a round
 	// trip more. Without it that is asked for when 1000 handshakes are under way.
 	RequireRetry bool
@@ -87,7 +91,7 @@ func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 		MaxBidiStreams: c.MaxStreams, MaxUniStreams: c.MaxUniStreams,
 		MaxDatagram: wire.ByteCount(c.MaxDatagram), MaxUDPPayload: wire.ByteCount(c.MaxUDPPayload),
 		FixedMTU: c.NoPathMTUDiscovery, ECN: !c.NoECN, DisableMigration: c.NoMigration,
-		Tracer: c.tracer(epoch),
+		EarlyData: c.EarlyData, Tracer: c.tracer(epoch),
 	}
 	if p.FixedMTU && p.MaxUDPPayload == 0 {
 		p.MaxUDPPayload = minUDPPayload

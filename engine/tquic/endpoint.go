@@ -70,7 +70,7 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 // Dial opens a connection to remote and waits for its handshake. The context bounds
 // the dialling, not the connection.
 func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
-	conn, err := e.DialEarly(ctx, remote, t, c)
+	conn, err := e.begin(ctx, remote, t, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,13 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 // that does harm when it happens twice. ConnectionState tells after Handshake whether
 // the server took it; what it did not take is sent again by itself.
 func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
+	return e.begin(ctx, remote, t, c, true)
+}
+
+// begin starts a handshake.
+func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	config := c.orDefaults()
+	config.EarlyData = early
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, context.Cause(ctx))

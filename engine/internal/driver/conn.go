@@ -34,7 +34,9 @@ type Conn struct {
 	datagramIn      signal
 	datagramOutRoom signal
 
-	taken bool // given to the application; Endpoint.mu guards it
+	// Endpoint.mu guards these.
+	offered bool // to Accept
+	taken   bool // by the application
 
 	mu            sync.Mutex
 	core          *proto.Conn

@@ -216,7 +216,7 @@ func (e *Endpoint) handleEvent(c *Conn, ev proto.Event) {
 	defer e.mu.Unlock()
 	e.core.HandleEvent(c.core, ev)
 	switch ev.Kind {
-	case proto.HandshakeComplete:
+	case proto.EarlyAccepted, proto.HandshakeComplete:
 		e.offer(c)
 	case proto.AddressToken:
 		if len(e.tokens) < maxTokens {
@@ -233,9 +233,10 @@ func (e *Endpoint) handleEvent(c *Conn, ev proto.Event) {
 
 // offer puts a server's connection where Accept finds it. e.mu is held.
 func (e *Endpoint) offer(c *Conn) {
-	if c.core.Side() != wire.Server {
+	if c.core.Side() != wire.Server || c.offered {
 		return
 	}
+	c.offered = true
 	if !e.listening || len(e.queue) >= e.backlog {
 		c.refused = true
 		return

@@ -53,9 +53,6 @@ func (c *Conn) switchTo(now clock.Time, at tuple) {
 		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
 		c.mtuChanged(now)
 	}
-	if c.cfg.ECN {
-		p.ecn = ecnTesting // section 13.4.2: each path is validated anew
-	}
 }
 
 // Rebind moves a client to another local address (RFC 9000, section 9.2): its packets

@@ -98,7 +98,7 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 // finishTrain completes the transmit and counts it.
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
-	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.ecn.mark()
+	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.mark()
 	p.amp.sent(wire.ByteCount(len(t.Buf)))
 	p.sentBytes += uint64(len(t.Buf))
 	c.stats.trains++
