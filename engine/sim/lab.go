@@ -21,8 +21,9 @@ type LabConfig struct {
 	Congestion string
 	// Streams is how many streams a peer may have open at once. 0: 100.
 	Streams int
-	// QLOG as in Config.
-	QLOG string
+	// KeepAlive and QLOG as in Config.
+	KeepAlive time.Duration
+	QLOG      string
 }
 
 // Lab is two hosts, and the links between them, in virtual time.
