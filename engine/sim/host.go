@@ -62,6 +62,7 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	}
 	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxTrain}
 	h.traces = newTraces(c.QLOG, side)
+	h.config.Tracer = h.traces.tracer()
 	e := proto.EndpointConfig{Random: random, ResetKey: h.config.ResetKey, TokenKey: id.key(side.String() + " token")}
 	if side == wire.Server {
 		h.config.TLS = id.server
@@ -83,7 +84,6 @@ func (h *Host) Dial(link string) (*Conn, error) {
 		return nil, err
 	}
 	config := h.config
-	config.Tracer = h.traces.next()
 	p, err := h.endpoint.Dial(h.now(), config, netip.AddrPortFrom(k.Client, port), netip.AddrPortFrom(k.Server, port), nil)
 	if err != nil {
 		return nil, fmt.Errorf("dial over %s: %w", link, err)
@@ -117,16 +117,12 @@ func (h *Host) touch(c *Conn) {
 // handles all that a batch brought before it sends.
 func (h *Host) HandleDatagram(now clock.Time, local, remote netip.AddrPort, ecn wire.ECN, data []byte) {
 	h.datagram = proto.Datagram{Local: local, Remote: remote, ECN: ecn, Data: data, Buffer: h.lab.network.Buffer()}
-	if h.side == wire.Server {
-		h.config.Tracer = h.traces.prepare(data)
-	}
 	r := h.endpoint.Handle(now, &h.datagram)
 	if r.Conn == nil {
 		h.answers = true
 		return
 	}
 	if r.New {
-		h.traces.taken()
 		h.add(r.Conn, h.lab.linkOf(local.Addr()))
 	}
 	c := h.byProto[r.Conn]

@@ -14,18 +14,14 @@ import (
 type traces struct {
 	dir    string
 	side   wire.Perspective
-	spare  *trace   // of the next connection
-	opened []*trace // those of connections
-	err    error    // the first of opening a file
+	opened []trace
+	err    error // of opening files
 }
 
-// trace is a Tracer that opens its file at the first event: only then is the
-// connection sure to come, and its name known.
+// trace is a connection's file.
 type trace struct {
-	traces *traces
-	id     wire.ConnID // destination of the client's first Initial
-	file   *os.File
-	log    *qlog.Trace
+	file *os.File
+	log  *qlog.Trace
 }
 
 func newTraces(dir string, side wire.Perspective) *traces {
@@ -35,63 +31,22 @@ func newTraces(dir string, side wire.Perspective) *traces {
 	return &traces{dir: dir, side: side}
 }
 
-// next returns the tracer of a connection that is being dialled.
-func (t *traces) next() proto.Tracer {
+// tracer returns what makes the tracer of each connection, or nil.
+func (t *traces) tracer() func(wire.Perspective, wire.ConnID) proto.Tracer {
 	if t == nil {
 		return nil
 	}
-	return &trace{traces: t}
-}
-
-// prepare returns the tracer that a connection gets if the datagram opens one: taken
-// says if it did.
-func (t *traces) prepare(datagram []byte) proto.Tracer {
-	if t == nil {
-		return nil
-	}
-	if t.spare == nil {
-		t.spare = &trace{traces: t}
-	}
-	if h, ok := wire.ParseInvariant(datagram, 0); ok && h.Long && len(h.DstID) <= wire.MaxConnIDLen {
-		t.spare.id = wire.NewConnID(h.DstID)
-	}
-	return t.spare
-}
-
-func (t *traces) taken() {
-	if t != nil {
-		t.spare = nil
+	return func(side wire.Perspective, id wire.ConnID) proto.Tracer {
+		file, err := qlog.File(t.dir, side, id)
+		if err != nil {
+			t.err = errors.Join(t.err, err)
+			return nil
+		}
+		o := trace{file, qlog.New(file, qlog.Options{Title: "tquic in virtual time", Side: side, GroupID: id.String()})}
+		t.opened = append(t.opened, o)
+		return o.log
 	}
 }
-
-// Trace implements proto.Tracer.
-func (t *trace) Trace(e *proto.TraceEvent) {
-	if t.log == nil {
-		t.open(e)
-	}
-	t.log.Trace(e)
-}
-
-func (t *trace) open(e *proto.TraceEvent) {
-	if t.traces.side == wire.Client && e.Kind == proto.TraceConnectionStarted {
-		t.id = e.PeerID
-	}
-	all := t.traces
-	o := qlog.Options{Title: "tquic in virtual time", Side: all.side, GroupID: t.id.String()}
-	var err error
-	if t.file, err = qlog.File(all.dir, all.side, t.id); err != nil {
-		all.err = errors.Join(all.err, err)
-		t.log = qlog.New(discard{}, o)
-		return
-	}
-	t.log = qlog.New(t.file, o)
-	all.opened = append(all.opened, t)
-}
-
-// discard takes what cannot be kept.
-type discard struct{}
-
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // close writes out and closes every file.
 func (t *traces) close() error {

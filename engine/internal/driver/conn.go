@@ -41,11 +41,11 @@ type Conn struct {
 	err           error
 	refused       bool // no room in the endpoint's queue
 
-	sending  bool // somebody writes trains, and looks for more before it stops
+	sending  bool      // somebody writes trains, and looks for more before it stops
 	sent     sync.Cond // sending has become false
-	blocked  bool // what waits to be sent waits for a packet or the timer
-	roomless bool // somebody waits for datagramOutRoom
-	sleeping bool // the goroutine does, until armed
+	blocked  bool      // what waits to be sent waits for a packet or the timer
+	roomless bool      // somebody waits for datagramOutRoom
+	sleeping bool      // the goroutine does, until armed
 	armed    clock.Time
 	aborted  bool
 	train    proto.Transmit // of the one that sends

@@ -102,3 +102,16 @@ func send(s *udpio.Socket, t *proto.Transmit) {
 		_ = s.Write(udpio.Message{Data: t.Buf, Segment: t.Segment, Local: t.Local, Remote: t.Remote, ECN: t.ECN})
 	}
 }
+
+// RemoveSocket closes the socket at local, which must not be the endpoint's only one.
+func (e *Endpoint) RemoveSocket(local netip.AddrPort) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, s := range e.sockets {
+		if i > 0 && s.LocalAddr() == local {
+			e.sockets = append(e.sockets[:i:i], e.sockets[i+1:]...)
+			return s.Close()
+		}
+	}
+	return nil
+}

@@ -233,3 +233,22 @@ func (s *Stream) WriteTo(w io.Writer) (int64, error) {
 		}
 	}
 }
+
+// ReadFrom writes what r has to the stream until its end.
+func (s *Stream) ReadFrom(r io.Reader) (int64, error) {
+	chunk := make([]byte, writeChunk)
+	var total int64
+	for {
+		n, rerr := r.Read(chunk)
+		written, err := s.Write(chunk[:n])
+		total += int64(written)
+		switch {
+		case err != nil:
+			return total, err
+		case rerr == io.EOF:
+			return total, nil
+		case rerr != nil:
+			return total, rerr
+		}
+	}
+}

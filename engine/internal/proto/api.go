@@ -47,8 +47,9 @@ type Config struct {
 	ECN bool
 	// Migration off makes a client's transport parameter say disable_active_migration.
 	DisableMigration bool
-	// Tracer takes trace events; nil: none.
-	Tracer Tracer
+	// Tracer makes the tracer of a new connection, which is named by the destination
+	// connection ID of the client's first packet. It may return nil. nil: no traces.
+	Tracer func(side wire.Perspective, originalID wire.ConnID) Tracer
 }
 
 // Datagram is a received UDP payload.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"time"
+
 
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -30,7 +30,6 @@ const (
 type Conn struct {
 	cfg   Config
 	side  wire.Perspective
-	epoch clock.Time // when it began
 
 	// The handshake.
 	tls        *handshake.TLS
@@ -72,6 +71,7 @@ type Conn struct {
 
 	// Scratch, used again.
 	outcome recovery.Result
+	tracer  Tracer
 	trace   TraceEvent
 	stats   counters
 }
@@ -98,7 +98,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg.withDefaults(), side: side, epoch: now}
+	c := &Conn{cfg: cfg.withDefaults(), side: side}
 	c.local = c.cfg.parameters()
 	c.local.InitialSrcID = id
 	c.local.HasInitialSrcID = true
@@ -162,7 +162,7 @@ func newClient(now clock.Time, cfg Config, at tuple, id wire.ConnID, token []byt
 	c.path.peer.init(c.originalID, c.emit)
 	c.token = token
 	c.installInitialKeys(c.originalID)
-	c.traceStarted(now)
+	c.startTrace(now)
 	return c, c.startTLS(now)
 }
 
@@ -204,12 +204,20 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	}
 	c.peerID, c.hasPeerID = a.peerID, true
 	c.installInitialKeys(initial)
-	c.traceStarted(now)
+	c.startTrace(now)
 	return c, c.startTLS(now)
 }
 
-// errClosed is why a connection ended that this side closed without a code.
-var errClosed = errors.New("the connection was closed")
+// startTrace makes the connection's tracer, once its name is known.
+func (c *Conn) startTrace(now clock.Time) {
+	if c.cfg.Tracer != nil {
+		c.tracer = c.cfg.Tracer(c.side, c.originalID)
+	}
+	c.traceStarted(now)
+}
+
+// Tracer returns what the connection traces to, nil when to nothing.
+func (c *Conn) Tracer() Tracer { return c.tracer }
 
 // Side returns which side the connection is.
 func (c *Conn) Side() wire.Perspective { return c.side }
@@ -275,6 +283,3 @@ func (c *Conn) UpdateKeys(now clock.Time) error {
 	c.pingWanted = true // the update is over when a packet with the new keys is acknowledged
 	return nil
 }
-
-// since returns how long the connection has been there.
-func (c *Conn) since(now clock.Time) time.Duration { return now.Sub(c.epoch) }

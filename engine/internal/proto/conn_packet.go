@@ -63,7 +63,7 @@ func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
 	for len(w.b)-w.body+w.pnLen < sampleSpan {
 		w.b = append(w.b, 0) // PADDING
 	}
-	if c.cfg.Tracer != nil {
+	if c.tracer != nil {
 		c.traceSent(now, w)
 	}
 	pnOffset := w.body - w.start - w.pnLen

@@ -37,7 +37,7 @@ func newWired(t *testing.T) *wired {
 	config := func(side wire.Perspective, c *tls.Config) proto.Config {
 		c.NextProtos = []string{"tquiclab"}
 		w.traces[side] = New(&w.files[side], Options{Side: side})
-		return proto.Config{TLS: c, Tracer: w.traces[side], ECN: true}
+		return proto.Config{TLS: c, ECN: true, Tracer: func(wire.Perspective, wire.ConnID) proto.Tracer { return w.traces[side] }}
 	}
 	client, server := config(wire.Client, clientTLS), config(wire.Server, serverTLS)
 	for side, c := range []*proto.Config{nil, &server} {
