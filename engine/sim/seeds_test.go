@@ -14,7 +14,6 @@ import (
 )
 
 var (
-	only    = flag.String("only", "", "")
 	oneSeed = flag.Uint64("seed", 0, "run TestSeeds with this seed alone")
 	seeds   = flag.Uint64("seeds", 40, "how many seeds TestSeeds runs")
 )
@@ -55,12 +54,6 @@ func seededConfig(seed uint64) Config {
 	}
 	for way := range l.faults {
 		l.faults[way] = seededFaults(rng, simnet.Way(way))
-		if *only == "none" || *only == "reb" {
-			l.faults[way].MTUs = nil
-		}
-		if *only == "none" || *only == "mtu" {
-			l.faults[way].Rebindings = nil
-		}
 	}
 	c := Config{
 		Links: []Link{l}, Seed: seed, Sender: Side(rng.IntN(2)), Connections: 1 + rng.IntN(2),

@@ -17,10 +17,13 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.idle.keepAliveDeadline(), c.handshakeBy.OrNever(),
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.handshakeBy.OrNever(),
 		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
+	if !c.pingWanted { // one that waits for the window is asked for once
+		t = min(t, c.idle.keepAliveDeadline())
+	}
 	for i := range p.spaces {
 		if !p.spaces[i].discarded && !c.muted() {
 			t = min(t, p.spaces[i].acks.deadline())
