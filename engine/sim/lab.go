@@ -118,7 +118,7 @@ func (l *Lab) Run(ctx context.Context, until time.Duration, stop func() bool) er
 		return fmt.Errorf("simulate: interrupted: %w", context.Cause(ctx))
 	}
 	if stall, ok := errors.AsType[*simnet.StallError](err); ok && stall.Stall == simnet.Idle && stop == nil {
-		return nil // all is said and done
+		return l.network.Run(end, nil) // all is said and done: only time is left to pass
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "run TestSeeds with this seed alone")
-	seeds   = flag.Uint64("seeds", 40, "how many seeds TestSeeds runs")
+	seeds   = flag.Uint64("seeds", 20, "how many seeds TestSeeds runs")
 )
 
 // TestSeeds moves data over links that do what a seed makes up: loss, jitter, short
