@@ -98,10 +98,8 @@ func (c *challenge) appendFrame(w *builder, full bool) bool {
 // validates this one. RFC 9000, section 8.2.3: it must have the data of a
 // PATH_CHALLENGE; that it came on another path must not matter.
 func (c *challenge) response(data [8]byte) bool {
-	if c.state != challengeRunning {
-		return false
-	}
-	for i := range c.n {
+	for i := range c.n { // none unless running
+
 		d := &c.data[i]
 		if subtle.ConstantTimeCompare(d.value[:], data[:]) == 1 {
 			*c = challenge{state: challengePassed, full: d.full}

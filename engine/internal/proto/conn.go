@@ -114,11 +114,9 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	for sp := range p.spaces {
 		s := &p.spaces[sp]
 		s.skip = wire.NoPacket
-		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 2)
+		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 0)
 	}
-	if c.cfg.ECN {
-		p.ecn = ecnTesting
-	}
+	p.ecn = c.cfg.ECN
 	p.issued.init(id, c.newID, c.emit)
 	c.path = p
 	c.idle.init(now, c.cfg.IdleTimeout, c.cfg.KeepAlive)

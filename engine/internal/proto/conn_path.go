@@ -21,17 +21,20 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, 
 		c.goBack(now) // to where the peer is known to be
 		return
 	}
+	if dst != p.usedID {
+		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
+		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
+		// there (section 9.3).
+		if _, ok := p.peer.next(); !ok {
+			return
+		}
+	}
 	if !p.challenge.running() {
 		p.previous = p.tuple
 	}
 	c.switchTo(now, at)
 	p.amp = amplification{}
 	p.amp.received(wire.ByteCount(size))
-	if dst != p.usedID {
-		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
-		// this side; a rebound NAT changes nothing.
-		p.peer.next()
-	}
 	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
 	// somebody on the side moves the connection away.
 	p.challenge.start(now, c.pto(), c.randomData)
@@ -49,9 +52,6 @@ func (c *Conn) switchTo(now clock.Time, at tuple) {
 		p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
 		c.mtuChanged(now)
-	}
-	if c.cfg.ECN {
-		p.ecn = ecnTesting // section 13.4.2: each path is validated anew
 	}
 }
 
@@ -113,6 +113,11 @@ func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
 	}
 	p.amp.validate()
 	p.det.AmplificationLifted()
+	if _, full := p.challenge.passed(); !full {
+		// Section 8.2.1: that 1200 bytes pass MUST be shown, too, by another one.
+		p.challenge.start(now, c.pto(), c.randomData)
+		return
+	}
 	c.resetPath(now)
 	p.previous = p.tuple
 	c.traceMigration(now, "complete")

@@ -59,7 +59,7 @@ func (c *Conn) Stats() Stats {
 			ID: p.id, Metrics: c.metrics(), MTU: p.mtu.size(),
 			SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
 			SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
-			ECN: p.ecn == ecnTesting, Validated: p.amp.validated(),
+			ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
 		}},
 	}
 	if k := c.keys.oneRTT; k != nil {

@@ -29,6 +29,9 @@ func (c *Conn) NextTimeout() clock.Time {
 			t = min(t, p.spaces[i].acks.deadline())
 		}
 	}
+	if !c.pingWanted { // else it waits for the window
+		t = min(t, c.idle.keepAliveDeadline())
+	}
 	if c.keys.oneRTT != nil {
 		t = min(t, c.keys.oneRTT.Timeout().OrNever())
 	}
@@ -69,6 +72,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
+	p.mtu.timeout(now)
 	c.pathTimeout(now)
 }
 

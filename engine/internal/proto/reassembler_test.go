@@ -241,7 +241,7 @@ func TestReassemblerCopiesManySmallOnes(t *testing.T) {
 // buffer of its own.
 func TestReassemblerMemory(t *testing.T) {
 	const (
-		window = 512 << 10
+		window = 256 << 10
 		size   = 64 << 10
 	)
 	tests := []struct {
@@ -259,7 +259,6 @@ func TestReassemblerMemory(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			// One kind of buffer serves for all: what is kept counts as if each were one.
 			var r reassembler
 			buffers := map[*buf.Buffer]bool{}
 			pool := buf.NewPool(size, 64)

@@ -49,7 +49,7 @@ type Sent struct {
 	path        uint32 // which path it left on: Detector.path
 	delivered   wire.ByteCount
 	lost        wire.ByteCount
-	inFlight    wire.ByteCount // with this packet
+	txInFlight  wire.ByteCount // with this packet
 	deliveredAt clock.Time
 	firstSentAt clock.Time
 }
