@@ -306,7 +306,7 @@ func TestWindowOnlyInRecv(t *testing.T) {
 func TestEarlyRejected(t *testing.T) {
 	remembered := wire.TransportParameters{
 		InitialMaxData: 5000, InitialMaxStreamDataUni: 3000, InitialMaxStreamDataBidiRemote: 3000,
-		InitialMaxStreamsUni: 3, InitialMaxStreamsBidi: 1,
+		InitialMaxStreamsUni: 4, InitialMaxStreamsBidi: 1,
 	}
 	real := wire.TransportParameters{
 		InitialMaxData: 2500, InitialMaxStreamDataUni: 2000, InitialMaxStreamDataBidiRemote: 2000,
@@ -321,7 +321,7 @@ func TestEarlyRejected(t *testing.T) {
 			s := newStreamTestSide(t, wire.Server, Config{StreamWindow: 2000, ConnWindow: 2500, MaxUniStreams: 2, MaxBidiStreams: 1})
 			c.ss.setPeerLimits(&remembered)
 			var uni []*Stream
-			for range 3 {
+			for range 4 {
 				uni = append(uni, c.open(wire.Uni))
 			}
 			bidi := c.open(wire.Bidi)
@@ -329,6 +329,7 @@ func TestEarlyRejected(t *testing.T) {
 			c.write(uni[2], "held")
 			uni[0].CloseWrite()
 			uni[2].CloseWrite()
+			uni[3].CloseWrite()
 			c.write(bidi, "given up")
 			for c.ss.hasData() {
 				c.build(1200) // lost with 0-RTT
@@ -353,12 +354,13 @@ func TestEarlyRejected(t *testing.T) {
 			if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
 				t.Errorf("open above the real limit: %v", err)
 			}
-			// The third waits for its turn.
+			// The others wait for their turn.
 			s.flush(c)
-			c.ss.handleMaxStreams(wire.MaxStreams{Direction: wire.Uni, Max: 3})
-			s.ss.peer[wire.Uni].limit = 3
+			c.ss.handleMaxStreams(wire.MaxStreams{Direction: wire.Uni, Max: 4})
+			s.ss.peer[wire.Uni].limit = 4
 			c.flush(s)
 			s.wantRead(s.accept(wire.Uni), "held", io.EOF)
+			s.wantRead(s.accept(wire.Uni), "", io.EOF)
 		})
 	}
 }
