@@ -219,7 +219,7 @@ func (ss *streams) want(s *Stream, f controlFrames) {
 		return
 	}
 	s.wants |= f
-	if s.wants != 0 && !s.inControl && !ss.held(s) {
+	if s.wants != 0 && !s.inControl {
 		s.inControl = true
 		ss.control.push(s)
 	}
