@@ -31,6 +31,7 @@ type Engine interface {
 type Capabilities struct {
 	Multipath  bool   // one session uses several paths at once
 	Encrypted  bool   // needs Config.TLS
+	QLOG       bool   // writes the files that Config.QLOG asks for
 	Congestion string // congestion control in use by default, e.g. "cubic"
 	// Probe says whether this machine can run the engine, in the calling
 	// process's network namespace: nil, or an error that wraps ErrUnsupported and
@@ -56,6 +57,10 @@ type Config struct {
 	TLS *tls.Config
 	// Congestion names the congestion control; empty means the engine's default.
 	Congestion string
+	// QLOG is a folder, which must exist, for qlog files: one of each connection,
+	// whose name ends in ".sqlog", complete once its session is closed. Empty means
+	// none. Ignored by engines without Capabilities.QLOG.
+	QLOG string
 }
 
 // Listener accepts sessions.

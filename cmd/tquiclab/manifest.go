@@ -32,17 +32,21 @@ func (a *app) newManifest(l *lab.Lab) (results.Manifest, error) {
 	if err != nil {
 		return results.Manifest{}, fmt.Errorf("encode the links' facts: %w", err)
 	}
-	m := results.Manifest{
-		CommandLine: a.args, Machine: machine, Sysctls: sysctls, Links: links,
-		Engines: map[string]string{},
-	}
+	m := a.programFacts(machine)
+	m.Sysctls, m.Links = sysctls, links
+	return m, nil
+}
+
+// programFacts says what this program is, and on which machine.
+func (a *app) programFacts(machine results.Machine) results.Manifest {
+	m := results.Manifest{CommandLine: a.args, Machine: machine, Engines: map[string]string{}}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		m.Build = results.NewBuild(info)
 	}
 	for _, name := range a.engines.Names() {
 		m.Engines[name] = engineVersion(name, m)
 	}
-	return m, nil
+	return m
 }
 
 // engineVersion says whose code an engine runs.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type runFlags struct {
 	backend string
 	out     string
 	alone   bool
+	qlog    bool
 	json    bool
 	verbose bool
 }
@@ -50,16 +52,26 @@ The records go to a folder (--out): manifest.json, trials.jsonl, series/ and
 summary.json, which --json also prints. run exits with 1 when a transfer failed
 or was not intact.
 
+With --qlog the engines that can, write a qlog file of each connection, on both
+sides, to qlog/ROUND-ORDER-ENGINE in the folder. Writing them costs speed, so
+compare such runs with each other only.
+
+With --backend sim the run takes place in virtual time, in this process: no lab,
+no root, no waiting. Only engines that can be simulated take part, the links do
+exactly what the topology says, and one seed gives one result. Computing takes no
+time there, so CPU figures stay empty.
+
     sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE:              func(c *cobra.Command, args []string) error { return a.runTopology(c, f, args[0]) },
 	}
 	f.experimentFlags.add(c)
-	addBackendFlag(c, &f.backend)
+	c.Flags().StringVar(&f.backend, "backend", lab.BackendAuto, "who emulates the impaired links: auto, netem, relay or sim")
 	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
 	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
+	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
 	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
 	addVerboseFlag(c, &f.verbose)
 	return c
@@ -67,8 +79,11 @@ or was not intact.
 
 // runTopology checks whatever can be checked before it raises the lab.
 func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
-	if err := checkBackend(f.backend); err != nil {
-		return err
+	simulated := f.backend == runner.BackendSim
+	if !simulated {
+		if err := checkBackend(f.backend); err != nil {
+			return err
+		}
 	}
 	t, err := a.loader().Find(name)
 	if err != nil {
@@ -77,11 +92,13 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 	if err := f.apply(c, &t, a.loader().Engines); err != nil {
 		return err
 	}
-	if err := lab.CheckPrivileges(); err != nil {
-		return err
-	}
-	host := a.host(a.log(c))
-	if _, err := host.Backend(t, f.backend); err != nil {
+	measure := a.measure
+	if simulated {
+		if err := a.keepSimulated(f, t.Experiment); err != nil {
+			return err
+		}
+		measure = a.simulate
+	} else if err := a.checkLab(c, f, t); err != nil {
 		return err
 	}
 	user, err := a.invokingUser()
@@ -92,7 +109,7 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 	if err != nil {
 		return err
 	}
-	summary, runErr := a.measure(c, host, f, t, folder, user)
+	summary, runErr := measure(c, f, t, folder, user)
 	runErr = errors.Join(runErr, user.own(folder.Dir()))
 	if f.out == "" {
 		runErr = errors.Join(runErr, user.own(runsFolder))
@@ -103,22 +120,27 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 	return errors.Join(runErr, a.printSummary(f, *t.Experiment, summary, folder.Dir()), failedTrials(summary))
 }
 
+// checkLab says whether this user and this machine can raise the topology's lab.
+func (a *app) checkLab(c *cobra.Command, f runFlags, t topologies.Topology) error {
+	if err := lab.CheckPrivileges(); err != nil {
+		return err
+	}
+	_, err := a.host(a.log(c)).Backend(t, f.backend)
+	return err
+}
+
 func (a *app) createFolder(f runFlags, t topologies.Topology) (*results.Run, error) {
 	out := f.out
 	if out == "" {
-		name := f.name
-		if name == "" {
-			name = t.Name
-		}
-		out = filepath.Join(runsFolder, name+"-"+time.Now().Format("20060102-150405"))
+		out = filepath.Join(runsFolder, cmp.Or(f.name, t.Name)+"-"+time.Now().Format("20060102-150405"))
 	}
 	return results.Create(out)
 }
 
 // measure runs the experiment in the lab, which it raises if need be.
-func (a *app) measure(c *cobra.Command, host lab.Host, f runFlags, t topologies.Topology, folder *results.Run, user *invokingUser) (results.Summary, error) {
+func (a *app) measure(c *cobra.Command, f runFlags, t topologies.Topology, folder *results.Run, user *invokingUser) (results.Summary, error) {
 	ctx := c.Context()
-	up, err := host.Up(ctx, lab.UpConfig{Topology: t, Name: f.name, Backend: f.backend, OwnerPID: os.Getpid()})
+	up, err := a.host(a.log(c)).Up(ctx, lab.UpConfig{Topology: t, Name: f.name, Backend: f.backend, OwnerPID: os.Getpid()})
 	if err != nil {
 		return results.Summary{}, errors.Join(err, folder.Discard())
 	}
@@ -143,16 +165,22 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 	}
 	line := runner.NewLine(os.Stderr)
 	defer line.Close()
-	return runner.Run(ctx, runner.Config{
-		Lab: l, LabName: l.Name(), Topology: t, Backend: l.Backend(), Engines: a.engines,
-		Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone,
-		Folder: folder, Manifest: manifest,
-		Steal:    func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
-		Agent:    func() *exec.Cmd { return exec.Command(a.executable, agentVerb) },
-		Drop:     user.credential(),
-		Progress: line.Show,
-		Log:      a.log(c),
-	})
+	config := a.runConfig(c, f, t, folder, manifest)
+	config.Lab, config.LabName, config.Backend = l, l.Name(), l.Backend()
+	config.Agent = func() *exec.Cmd { return exec.Command(a.executable, agentVerb) }
+	config.Drop = user.credential()
+	config.Progress = line.Show
+	return runner.Run(ctx, config)
+}
+
+// runConfig is what every run has, whatever its backend.
+func (a *app) runConfig(c *cobra.Command, f runFlags, t topologies.Topology, folder *results.Run, m results.Manifest) runner.Config {
+	return runner.Config{
+		Topology: t, Engines: a.engines, Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog,
+		Folder: folder, Manifest: m,
+		Steal: func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
+		Log:   a.log(c),
+	}
 }
 
 func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summary, dir string) error {

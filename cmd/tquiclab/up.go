@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/runner"
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
@@ -49,10 +51,13 @@ func addBackendFlag(c *cobra.Command, backend *string) {
 	c.Flags().StringVar(backend, "backend", lab.BackendAuto, "who emulates the impaired links: auto, netem or relay")
 }
 
+// checkBackend refuses what is no backend of a lab.
 func checkBackend(backend string) error {
 	switch backend {
 	case lab.BackendAuto, lab.BackendNetem, lab.BackendRelay:
 		return nil
+	case runner.BackendSim:
+		return usageError{errors.New("backend sim needs no lab: tquiclab run --backend sim TOPOLOGY runs by itself")}
 	}
 	return usageError{fmt.Errorf("unknown backend %q: expected auto, netem or relay", backend)}
 }

@@ -21,7 +21,7 @@ type bond struct{}
 func (bond) Name() string { return "quic-go-bond" }
 
 func (bond) Capabilities() engine.Capabilities {
-	return engine.Capabilities{Multipath: true, Encrypted: true, Congestion: congestionName}
+	return engine.Capabilities{Multipath: true, Encrypted: true, QLOG: true, Congestion: congestionName}
 }
 
 // joinTimeout bounds what a connection may take from its handshake to its place in
@@ -93,7 +93,7 @@ func awaitPaths(results <-chan error, n int) error {
 
 // join dials path i, joins its connection to the session and adds it.
 func (e bond) join(ctx context.Context, s *bondSession, i int, c engine.Config) error {
-	conn, sock, err := dialPath(ctx, c.Paths[i], c, bondConfig())
+	conn, sock, err := dialPath(ctx, c.Paths[i], c, bondConfig(c.QLOG))
 	if err != nil {
 		return err
 	}

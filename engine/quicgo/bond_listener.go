@@ -55,7 +55,7 @@ func (e bond) Listen(ctx context.Context, c engine.Config) (engine.Listener, err
 			return nil, fmt.Errorf("quic-go-bond: %w", err)
 		}
 		l.sockets = append(l.sockets, sock)
-		ql, err := sock.transport.Listen(tlsConfig(c.TLS), bondConfig())
+		ql, err := sock.transport.Listen(tlsConfig(c.TLS), bondConfig(c.QLOG))
 		if err != nil {
 			l.Close()
 			return nil, fmt.Errorf("quic-go-bond: listen on %v: %w", p.Local, err)

@@ -218,7 +218,7 @@ func TestBondListenerRefusesWrongHellos(t *testing.T) {
 			enginetest.CheckLeaks(t)
 			l, clientTLS := bondListen(t)
 			paths := toListener(l)
-			conn, sock, err := dialPath(t.Context(), paths[0], engine.Config{TLS: clientTLS}, bondConfig())
+			conn, sock, err := dialPath(t.Context(), paths[0], engine.Config{TLS: clientTLS}, bondConfig(""))
 			if err != nil {
 				t.Fatal(err)
 			}

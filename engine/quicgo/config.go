@@ -46,7 +46,9 @@ const bondWindow = 32 << 20
 // congestionName is what quic-go runs; it has no other.
 const congestionName = "newreno"
 
-func quicConfig() *quic.Config {
+// quicConfig returns the settings of a connection whose qlog file goes to a folder,
+// or nowhere.
+func quicConfig(qlog string) *quic.Config {
 	return &quic.Config{
 		InitialStreamReceiveWindow:     initialStreamWindow,
 		InitialConnectionReceiveWindow: initialConnectionWindow,
@@ -56,11 +58,12 @@ func quicConfig() *quic.Config {
 		MaxIncomingUniStreams:          -1,
 		MaxIdleTimeout:                 idleTimeout,
 		KeepAlivePeriod:                keepAlive,
+		Tracer:                         tracer(qlog),
 	}
 }
 
-func bondConfig() *quic.Config {
-	c := quicConfig()
+func bondConfig(qlog string) *quic.Config {
+	c := quicConfig(qlog)
 	c.MaxIdleTimeout = bondIdleTimeout
 	c.KeepAlivePeriod = bondKeepAlive
 	return c
@@ -85,6 +88,9 @@ func check(name string, c engine.Config) error {
 	}
 	if c.Congestion != "" && c.Congestion != congestionName {
 		errs = append(errs, fmt.Errorf("congestion control %q: %w: quic-go has only %s", c.Congestion, engine.ErrUnsupported, congestionName))
+	}
+	if err := checkFolder(c.QLOG); err != nil {
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("%s: %w", name, err)

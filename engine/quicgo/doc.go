@@ -32,11 +32,14 @@
 // Files: engine.go, listener.go, session.go, stream.go are quic-go; bond.go, bond_session.go,
 // bond_listener.go, bond_stream.go, lane.go are quic-go-bond; frame.go, chunk.go,
 // sender.go, reassembler.go are its pure parts, without sockets, clocks or locks;
-// socket.go and config.go serve both.
+// socket.go, config.go and qlog.go serve both.
 //
 // # Limits
 //
 // A bonded session lives as long as one of its connections. A path whose connection
 // timed out (bondIdleTimeout without a packet) is not dialled again; a shorter
 // outage heals by itself. The listener answers on the path that it was asked on.
+//
+// The qlog files are quic-go's own: its events, its draft. A connection whose file
+// cannot be created goes on without one.
 package quicgo

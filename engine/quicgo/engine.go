@@ -18,7 +18,7 @@ type single struct{}
 func (single) Name() string { return "quic-go" }
 
 func (single) Capabilities() engine.Capabilities {
-	return engine.Capabilities{Encrypted: true, Congestion: congestionName}
+	return engine.Capabilities{Encrypted: true, QLOG: true, Congestion: congestionName}
 }
 
 func (e single) check(c engine.Config) error {
@@ -39,7 +39,7 @@ func (e single) Listen(ctx context.Context, c engine.Config) (engine.Listener, e
 	if err != nil {
 		return nil, fmt.Errorf("quic-go: %w", err)
 	}
-	ql, err := sock.transport.Listen(tlsConfig(c.TLS), quicConfig())
+	ql, err := sock.transport.Listen(tlsConfig(c.TLS), quicConfig(c.QLOG))
 	if err != nil {
 		sock.release()
 		return nil, fmt.Errorf("quic-go: listen on %v: %w", c.Paths[0].Local, err)
@@ -56,7 +56,7 @@ func (e single) Dial(ctx context.Context, c engine.Config) (engine.Session, erro
 	if err := checkRemotes(e.Name(), c.Paths); err != nil {
 		return nil, err
 	}
-	conn, sock, err := dialPath(ctx, c.Paths[0], c, quicConfig())
+	conn, sock, err := dialPath(ctx, c.Paths[0], c, quicConfig(c.QLOG))
 	if err != nil {
 		return nil, fmt.Errorf("quic-go: %w", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -74,14 +72,15 @@ func (b Bulk) Request(ctx context.Context, sessions []engine.Session, role Role,
 	if len(sessions) == 0 {
 		return Report{Role: role}, errors.New("bulk needs a session")
 	}
-	t, err := newTransfer(ctx, role, p)
+	t, err := newTransfer(ctx, p)
 	if err != nil {
 		return Report{Role: role}, err
 	}
 	defer t.stop(nil)
+	t.role = role
 	for i, session := range sessions {
 		for j := range b.Streams {
-			t.run(func() error { return t.request(session, b.request(role, len(sessions), i, j)) })
+			t.run(func() error { return t.request(session, b, role, len(sessions), Place{i, j}) })
 		}
 	}
 	return t.wait()
@@ -111,7 +110,7 @@ func Serve(ctx context.Context, sessions []engine.Session, p *Progress) (Report,
 	if len(sessions) == 0 {
 		return Report{}, errors.New("bulk needs a session")
 	}
-	t, err := newTransfer(ctx, 0, p)
+	t, err := newTransfer(ctx, p)
 	if err != nil {
 		return Report{}, err
 	}
@@ -124,28 +123,18 @@ func Serve(ctx context.Context, sessions []engine.Session, p *Progress) (Report,
 
 // transfer is the state of one call: its streams' goroutines, and how they end.
 type transfer struct {
+	*Exchange
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	wg   sync.WaitGroup
-	meter
-
-	mu      sync.Mutex
-	role    Role
-	tables  map[uint64][]byte
-	seen    map[[2]uint32]bool
-	streams []*StreamReport
 }
 
-func newTransfer(ctx context.Context, role Role, p *Progress) (*transfer, error) {
-	c, err := newClock()
+func newTransfer(ctx context.Context, p *Progress) (*transfer, error) {
+	now, err := monotonic()
 	if err != nil {
 		return nil, err
 	}
-	if p == nil {
-		p = new(Progress)
-	}
-	t := &transfer{role: role, tables: map[uint64][]byte{}, seen: map[[2]uint32]bool{}}
-	t.clock, t.progress = c, p
+	t := &transfer{Exchange: NewExchange(now, p)}
 	t.ctx, t.stop = context.WithCancelCause(ctx)
 	return t, nil
 }
@@ -163,55 +152,20 @@ func (t *transfer) run(f func() error) {
 func (t *transfer) wait() (Report, error) {
 	t.wg.Wait()
 	err := context.Cause(t.ctx)
-	reports := make([]StreamReport, len(t.streams))
-	for i, s := range t.streams {
-		reports[i] = *s
-	}
-	slices.SortFunc(reports, func(a, b StreamReport) int {
-		return (a.Session-b.Session)*maxStreams + a.Stream - b.Stream
-	})
-	return t.report(t.role, reports, err), err
-}
-
-// enter puts the request's stream into the books and returns its report and its pattern.
-func (t *transfer) enter(r request, role Role) (*StreamReport, pattern, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.role == 0 {
-		t.role = role
-	}
-	id := [2]uint32{r.session, r.stream}
-	if t.role != role || t.seen[id] {
-		return nil, pattern{}, fmt.Errorf("request for stream %d of session %d contradicts an earlier one", r.stream, r.session)
-	}
-	t.seen[id] = true
-	if t.tables[r.seed] == nil {
-		if len(t.tables) > 0 {
-			return nil, pattern{}, errors.New("requests of one transfer have different seeds")
-		}
-		t.tables[r.seed] = newTable(r.seed)
-	}
-	s := &StreamReport{Session: int(r.session), Stream: int(r.stream)}
-	t.streams = append(t.streams, s)
-	return s, pattern{table: t.tables[r.seed], seed: r.seed, stream: r.number()}, nil
+	return t.Report(err), err
 }
 
 // request opens one stream on the session and runs it, on the dialler's side.
-func (t *transfer) request(session engine.Session, r request) error {
+func (t *transfer) request(session engine.Session, b Bulk, role Role, sessions int, at Place) error {
 	stream, err := session.OpenStream(t.ctx)
 	if err != nil {
-		return fmt.Errorf("open stream %d of session %d: %w", r.stream, r.session, err)
+		return fmt.Errorf("open stream %d of session %d: %w", at.Stream, at.Session, err)
 	}
-	return t.carry(stream, func() error {
-		report, pattern, err := t.enter(r, r.role)
-		if err != nil {
-			return err
-		}
-		if _, err := stream.Write(r.append(nil)); err != nil {
-			return fmt.Errorf("write the request of stream %d: %w", r.stream, err)
-		}
-		return t.move(stream, r, r.role, report, pattern)
-	})
+	f, err := t.Dial(b, role, sessions, at)
+	if err != nil {
+		return errors.Join(err, stream.Close())
+	}
+	return t.carry(stream, f, nil)
 }
 
 // serveSession accepts the streams of one session. The first request says how many
@@ -242,25 +196,11 @@ func (t *transfer) accept(session engine.Session, streams chan<- uint32) error {
 	if err != nil {
 		return fmt.Errorf("accept a stream: %w", err)
 	}
-	t.run(func() error {
-		return t.carry(stream, func() error {
-			var buf [requestSize]byte
-			if _, err := io.ReadFull(stream, buf[:]); err != nil {
-				return fmt.Errorf("read a request: %w", err)
-			}
-			r, err := parseRequest(buf[:])
-			if err != nil {
-				return err
-			}
-			report, pattern, err := t.enter(r, r.role.peer())
-			if err != nil {
-				return err
-			}
-			if streams != nil {
-				streams <- r.streams
-			}
-			return t.move(stream, r, r.role.peer(), report, pattern)
-		})
-	})
+	f := t.Serve()
+	var begun func()
+	if streams != nil {
+		begun = func() { streams <- f.request.streams }
+	}
+	t.run(func() error { return t.carry(stream, f, begun) })
 	return nil
 }

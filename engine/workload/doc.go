@@ -18,10 +18,14 @@
 // dialler has ended the stream upon it, so either side may close its sessions as soon
 // as its call has returned.
 //
-// Files: bulk.go has the two calls and the set of streams, transfer.go the life of
-// one stream, request.go the request and the verdict on the wire, segment.go how
-// data is delimited, pattern.go what the bytes are, report.go what comes out,
-// clock.go when it happened.
+// The protocol itself is in Flow, which does no I/O: Request and Serve drive one in a
+// goroutine per stream, a simulation drives them event by event.
+//
+// Files: bulk.go has the two calls and the set of streams, transfer.go drives a flow
+// over a stream, exchange.go is the books of one side, flow.go the life of one
+// stream, request.go the request and the verdict on the wire, segment.go how data is
+// delimited, pattern.go what the bytes are, report.go what comes out, clock.go when
+// it happened.
 //
 // # Invariants
 //

@@ -50,7 +50,7 @@ type StreamReport struct {
 
 // meter takes the times of one transfer over all its streams.
 type meter struct {
-	clock    clock
+	now      func() int64
 	progress *Progress
 	start    atomic.Int64
 	first    atomic.Int64
@@ -58,17 +58,18 @@ type meter struct {
 	gap      atomic.Int64
 }
 
-// begin marks the start, unless another stream did.
-func (m *meter) begin() {
-	now := m.clock.now()
+// begin marks the start, unless another stream did, and returns the time.
+func (m *meter) begin() int64 {
+	now := m.now()
 	if m.start.CompareAndSwap(0, now) {
 		m.last.Store(now)
 	}
+	return now
 }
 
 // moved counts n bytes that were read or written just now.
 func (m *meter) moved(n int) {
-	now := m.clock.now()
+	now := m.now()
 	m.progress.bytes.Add(int64(n))
 	m.first.CompareAndSwap(0, now)
 	gap := now - m.last.Swap(now)

@@ -14,7 +14,7 @@ import (
 
 // protocolVersion changes whenever a message does. Lab and child are the same
 // program, so a difference means that the file was replaced while the lab ran.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // op is what a request asks for.
 type op string
@@ -84,6 +84,7 @@ type Listen struct {
 	Engine     string        `json:"engine"`
 	Paths      []engine.Path `json:"paths"` // Local only; port 0 takes any
 	Congestion string        `json:"congestion,omitempty"`
+	QLOG       string        `json:"qlog,omitempty"` // folder for qlog files, absolute
 }
 
 // Listening is where the child listens and how to know it.
@@ -98,7 +99,8 @@ type Dial struct {
 	Engine      string        `json:"engine"`
 	Paths       []engine.Path `json:"paths"` // Local and Remote
 	Congestion  string        `json:"congestion,omitempty"`
-	Certificate []byte        `json:"certificate"` // the one to trust
+	QLOG        string        `json:"qlog,omitempty"` // folder for qlog files, absolute
+	Certificate []byte        `json:"certificate"`    // the one to trust
 	Sessions    int           `json:"sessions"`
 	Streams     int           `json:"streams"` // on each session
 }

@@ -32,6 +32,7 @@ func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
 	l, err := e.Listen(ctx, engine.Config{
 		Paths:      p.Paths,
 		Congestion: p.Congestion,
+		QLOG:       p.QLOG,
 		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
 	})
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 		return err
 	}
 	for i := range p.Sessions {
-		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, TLS: trust})
+		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, QLOG: p.QLOG, TLS: trust})
 		if err != nil {
 			return fmt.Errorf("%s: dial session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
 		}

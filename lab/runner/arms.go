@@ -108,6 +108,9 @@ type planned struct {
 	arm          arm
 }
 
+// name is the trial's, in file names.
+func (p planned) name() string { return fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine) }
+
 // planOrder returns every trial: all arms in each round, in an order that the
 // seed and the round give. Blocks of one arm would mix the arm up with whatever
 // the machine did meanwhile (Abedi and Brecht, ICPE 2017: randomised multiple
@@ -121,29 +124,4 @@ func planOrder(arms []arm, rounds int, seed uint64) []planned {
 		}
 	}
 	return plan
-}
-
-// checkEngines asks every engine of the arms whether this machine can run it, in
-// both nodes, before anything is measured. An error wraps engine.ErrUnsupported.
-func checkEngines(c Config, arms []arm) error {
-	var errs []error
-	asked := map[string]bool{}
-	for _, a := range arms {
-		e, err := c.Engines.Lookup(a.Engine)
-		if err != nil || asked[a.Engine] {
-			continue // planArms has found every engine of an arm
-		}
-		asked[a.Engine] = true
-		probe := e.Capabilities().Probe
-		if probe == nil {
-			continue
-		}
-		for _, node := range []string{c.Experiment.From, c.Experiment.To} {
-			if err := c.Lab.Do(node, probe); err != nil {
-				errs = append(errs, fmt.Errorf("%s cannot run in %s: %w", a.Engine, node, err))
-				break
-			}
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -32,8 +32,10 @@ type Config struct {
 	Lab      Lab
 	LabName  string
 	Topology topologies.Topology
-	Backend  string // relay, netem or direct
-	Engines  engine.Registry
+	// Backend is relay, netem or direct, or BackendSim: virtual time, in this process,
+	// where Lab, Agent and Drop are not looked at.
+	Backend string
+	Engines engine.Registry
 	// Experiment says who sends to whom, with which engines (`name` or
 	// `name@link+link`), what and how often.
 	Experiment topologies.Experiment
@@ -41,6 +43,9 @@ type Config struct {
 	// Alone adds, for each multipath engine, an arm on each of its paths alone, so
 	// that the aggregation benefit can be computed.
 	Alone bool
+	// QLOG makes the engines that can write a qlog file of each connection into the
+	// folder, under qlog/ROUND-ORDER-ENGINE. It costs them speed.
+	QLOG bool
 	// Calibration is what the paths were found to give; empty means that nobody
 	// looked, which the result will say.
 	Calibration []results.Calibration
@@ -77,9 +82,9 @@ func (c Config) validate() error {
 			errs = append(errs, errors.New("run: there is no "+what))
 		}
 	}
-	missing(c.Lab == nil, "lab")
+	missing(c.Lab == nil && c.Backend != BackendSim, "lab")
 	missing(c.Folder == nil, "results folder")
-	missing(c.Agent == nil, "agent command")
+	missing(c.Agent == nil && c.Backend != BackendSim, "agent command")
 	missing(c.Steal == nil, "source of the steal time")
 	x := c.Experiment
 	if len(x.Engines) == 0 {

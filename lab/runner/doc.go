@@ -12,8 +12,9 @@
 // Files: config.go says what to run, arms.go plans it, run.go goes through the
 // plan, trial.go through one trial, bounds.go says how long one may take, watch.go
 // whether the lab still stands; record.go turns what was measured into a result,
-// wires.go and warnings.go say what to think of it; progress.go is what a watcher
-// sees, line.go a terminal's line of it.
+// wires.go and warnings.go say what to think of it; qlog.go has the place of the
+// engines' own traces; progress.go is what a watcher sees, line.go a terminal's line
+// of it.
 //
 // # Invariants
 //

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/quicgo"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -178,6 +179,30 @@ func TestUnsupportedEngineIsSaidBeforeAnythingRuns(t *testing.T) {
 	}
 	if _, err := os.Stat(c.Folder.Dir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("results folder: %v, want it gone", err)
+	}
+}
+
+// mute is an engine that writes no qlog.
+type mute struct{ engine.Engine }
+
+func (mute) Name() string                      { return "mute" }
+func (mute) Capabilities() engine.Capabilities { return engine.Capabilities{} }
+
+func TestQLOGWarnings(t *testing.T) {
+	c := planConfig("quic-go", "mute")
+	c.Engines = engine.NewRegistry(quicgo.New(), mute{})
+	c.Experiment.Rounds = 2
+	arms, err := planArms(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{Config: c, plan: planOrder(arms, 2, 1)}
+	if got := r.qlogWarnings(); len(got) > 0 {
+		t.Errorf("warnings though nobody asked for qlog: %q", got)
+	}
+	r.QLOG = true
+	if diff := cmp.Diff([]string{"no qlog: not written by mute"}, r.qlogWarnings()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

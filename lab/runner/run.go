@@ -8,9 +8,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/tquiclab/tquiclab/lab"
-	"github.com/tquiclab/tquiclab/lab/link"
-	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 )
 
@@ -19,12 +16,11 @@ type run struct {
 	Config
 	dialler, listener string // the nodes
 	plan              []planned
-	counters          *sampler.Reader
+	venue             venue
 	trials            []results.Trial
 	warnings          []string
 	began             time.Time
 	stealStart        float64
-	wiresStart        []lab.WireStatus
 	stealPerS         float64 // CPU seconds that the machine has in a second
 }
 
@@ -33,8 +29,9 @@ type run struct {
 //
 // When ctx ends, what is done is kept: the summary is written with Complete
 // false and returned together with an error that wraps the context's cause. An
-// engine that this machine cannot run gives an error that wraps
-// engine.ErrUnsupported before anything is measured.
+// engine that this machine cannot run, or that cannot be simulated where that was
+// asked for, gives an error that wraps engine.ErrUnsupported before anything is
+// measured.
 func Run(ctx context.Context, c Config) (results.Summary, error) {
 	if err := c.validate(); err != nil {
 		if c.Folder != nil {
@@ -46,22 +43,18 @@ func Run(ctx context.Context, c Config) (results.Summary, error) {
 	if err != nil {
 		return results.Summary{}, errors.Join(err, c.Folder.Discard())
 	}
-	defer r.counters.Close()
-	runErr := r.start(ctx)
+	watched, runErr := r.start(ctx)
 	if runErr == nil {
-		runErr = r.rounds(ctx)
+		runErr = r.rounds(ctx, watched)
 	}
 	summary, err := r.finish(ctx, runErr)
 	return summary, errors.Join(runErr, err)
 }
 
-// newRun plans the run and opens what it reads from.
+// newRun plans the run and finds its venue.
 func newRun(c Config) (*run, error) {
 	arms, err := planArms(c)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkEngines(c, arms); err != nil {
 		return nil, err
 	}
 	r := &run{
@@ -71,27 +64,30 @@ func newRun(c Config) (*run, error) {
 	}
 	joining := c.Topology.Between(c.Experiment.From, c.Experiment.To)
 	r.dialler, r.listener = joining[0].Endpoints[0], joining[0].Endpoints[1]
-	var ends []sampler.Interface
-	for _, l := range joining {
-		ends = append(ends,
-			sampler.Interface{Node: c.Experiment.From, Link: l.Name},
-			sampler.Interface{Node: c.Experiment.To, Link: l.Name})
+	if c.Backend == BackendSim {
+		r.venue, err = newSimulation(r, arms)
+	} else {
+		r.venue, err = newField(r, arms)
 	}
-	r.counters, err = sampler.Open(ends, c.Lab.Do)
 	return r, err
 }
 
 // start takes the first readings and writes the manifest with the order of
-// trials, so that a killed run says what it meant to do.
-func (r *run) start(ctx context.Context) error {
+// trials, so that a killed run says what it meant to do. The context that it returns
+// ends when the venue breaks.
+func (r *run) start(ctx context.Context) (context.Context, error) {
 	r.began = time.Now()
-	var err error
+	watched, err := r.venue.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if r.stealStart, err = r.Steal(); err != nil {
-		return err
+		return nil, err
 	}
-	if r.wiresStart, err = r.Lab.Wires(ctx); err != nil {
-		return fmt.Errorf("read the wires' counters: %w", err)
-	}
+	return watched, r.writeManifest()
+}
+
+func (r *run) writeManifest() error {
 	topology, err := json.Marshal(r.Topology)
 	if err != nil {
 		return fmt.Errorf("encode the topology: %w", err)
@@ -111,19 +107,11 @@ func (r *run) start(ctx context.Context) error {
 	return r.Folder.WriteManifest(*m)
 }
 
-// rounds goes through the plan. It stops early when ctx ends, the lab breaks or
+// rounds goes through the plan. It stops early when ctx ends, the venue breaks or
 // the folder cannot be written.
-func (r *run) rounds(ctx context.Context) error {
-	defer func() {
-		// A lab that is left up must not stay limited to the last arm's links.
-		if err := r.useLinks(); err != nil {
-			r.Log.Warn("let MPTCP use all links again", "error", err)
-		}
-	}()
-	watched, stop := r.watch(ctx)
-	defer stop()
+func (r *run) rounds(ctx, watched context.Context) error {
 	for _, p := range r.plan {
-		trial, err := r.trial(watched, p)
+		trial, err := r.venue.trial(watched, p)
 		if ctx.Err() != nil {
 			return errors.Join(interrupted(ctx), err)
 		}
@@ -148,23 +136,14 @@ func interrupted(ctx context.Context) error {
 	return fmt.Errorf("run: interrupted: %w", context.Cause(ctx))
 }
 
-// useLinks limits MPTCP to the links; none means all. A kernel without MPTCP
-// needs no limit.
-func (r *run) useLinks(names ...string) error {
-	if err := r.Lab.UseLinks(names...); err != nil && !errors.Is(err, link.ErrNoMPTCP) {
-		return fmt.Errorf("choose the links of MPTCP: %w", err)
-	}
-	return nil
-}
-
 // finish writes the end of the manifest and the summary. The counters are read
 // even when ctx has ended: they say what the trials that are done were worth.
 func (r *run) finish(ctx context.Context, runErr error) (results.Summary, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
 	defer cancel()
-	r.warnings = append(r.warnings, r.wireWarnings(ctx)...)
-	r.warnings = append(r.warnings, calibrationWarnings(r.Topology, r.Calibration)...)
+	r.warnings = append(r.warnings, r.venue.end(ctx)...)
 	r.warnings = append(r.warnings, balanceWarnings(r.trials)...)
+	r.warnings = append(r.warnings, r.qlogWarnings()...)
 
 	results.FillBenefit(r.trials)
 	summary := results.Summary{

@@ -130,6 +130,41 @@ func checkTrial(t *testing.T, trial results.Trial, bytes int64) {
 	}
 }
 
+// Each trial has a folder with a file of each side, which the agents' user owns; the
+// bond's two connections have one each.
+func TestQLOGOfEachTrial(t *testing.T) {
+	c := testConfig(t, newLab(t), "quic-go-bond", "quic-go@wifi")
+	c.QLOG = true
+	c.Drop = &agent.Credential{UID: 65534, GID: 65534}
+	s, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections := map[string]int{"quic-go": 1, "quic-go-bond": 2}
+	for _, trial := range s.Trials {
+		checkTrial(t, trial, c.Experiment.Workload.Bytes)
+		dir := filepath.Join(c.Folder.Dir(), "qlog", fmt.Sprintf("%d-%d-%s", trial.Round, trial.Order, trial.Arm.Engine))
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 65534 {
+			t.Errorf("%s is user %d's, want 65534's", dir, owner)
+		}
+		for _, side := range []string{"client", "server"} {
+			files, err := filepath.Glob(filepath.Join(dir, "*_"+side+".sqlog"))
+			if err != nil || len(files) != connections[trial.Arm.Engine] {
+				t.Errorf("%s: %d files of the %s's, %v; want %d", trial.Arm.Engine, len(files), side, err, connections[trial.Arm.Engine])
+			}
+			for _, f := range files {
+				if text, err := os.ReadFile(f); err != nil || !strings.Contains(string(text), "connection_closed") {
+					t.Errorf("%s, %d bytes, %v: want it whole, with its connection_closed", f, len(text), err)
+				}
+			}
+		}
+	}
+}
+
 func TestDataGoesTheOtherWayToo(t *testing.T) {
 	c := testConfig(t, newLab(t), "quic-go@lte")
 	c.Experiment.From, c.Experiment.To = "client", "server"

@@ -39,14 +39,14 @@ func (a *agents) close() error {
 // trial runs one arm once. What goes wrong with it is in the Trial; the error is
 // for what ends the run: the folder cannot be written, or an agent cannot be
 // ended.
-func (r *run) trial(ctx context.Context, p planned) (results.Trial, error) {
-	series, err := r.Folder.Series(fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine))
+func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
+	series, err := r.Folder.Series(p.name())
 	if err != nil {
 		return results.Trial{}, err
 	}
 	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To}
 	var pair agents
-	m.failure = r.setUp(ctx, p.arm, &pair)
+	m.failure = r.setUp(ctx, p, &pair)
 	var seriesErr error
 	if m.failure == nil {
 		seriesErr = r.transfer(ctx, &m, pair, series)
@@ -56,16 +56,20 @@ func (r *run) trial(ctx context.Context, p planned) (results.Trial, error) {
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
-func (r *run) setUp(ctx context.Context, a arm, pair *agents) error {
+func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
-	if err := r.useLinks(a.Paths...); err != nil {
+	if err := r.useLinks(p.arm.Paths...); err != nil {
+		return err
+	}
+	qlog, err := r.qlogFolder(p)
+	if err != nil {
 		return err
 	}
 	if err := r.startAgents(ctx, pair); err != nil {
 		return err
 	}
-	if err := r.connect(ctx, a, pair); err != nil {
+	if err := r.connect(ctx, p.arm, qlog, pair); err != nil {
 		return err
 	}
 	if r.Drop == nil {
@@ -75,7 +79,7 @@ func (r *run) setUp(ctx context.Context, a arm, pair *agents) error {
 }
 
 // startAgents starts both children at the same time.
-func (r *run) startAgents(ctx context.Context, pair *agents) error {
+func (r *field) startAgents(ctx context.Context, pair *agents) error {
 	start := func(node string) (*agent.Process, error) {
 		return agent.Start(ctx, node, r.Agent(), func(cmd *exec.Cmd) error { return r.Lab.Start(node, cmd) })
 	}
@@ -90,8 +94,8 @@ func (r *run) startAgents(ctx context.Context, pair *agents) error {
 // connect opens the sessions. Accepting and dialling run together, because an
 // engine may need both to finish a handshake; the first to fail ends the other,
 // and is the reason.
-func (r *run) connect(ctx context.Context, a arm, pair *agents) error {
-	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener)})
+func (r *field) connect(ctx context.Context, a arm, qlog string, pair *agents) error {
+	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener), QLOG: qlog})
 	if err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (r *run) connect(ctx context.Context, a arm, pair *agents) error {
 	n := a.Connections
 	return together(ctx,
 		func(ctx context.Context) error {
-			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
+			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, QLOG: qlog, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
 		},
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
@@ -160,7 +164,7 @@ func together(ctx context.Context, fs ...func(context.Context) error) error {
 
 // transfer moves the data, with all counters read before and after it. The error
 // is about the series; what goes wrong with the transfer is in m.
-func (r *run) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
+func (r *field) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
 	var received atomic.Int64
 	var sampled samples
 	sink := func(s sampler.Sample) {
@@ -190,7 +194,7 @@ func (r *run) transfer(ctx context.Context, m *measurement, pair agents, series 
 }
 
 // readAfter takes the counters after a transfer, for as long as ctx lets it.
-func (r *run) readAfter(ctx context.Context, m *measurement) {
+func (r *field) readAfter(ctx context.Context, m *measurement) {
 	ctx, cancel := context.WithTimeout(ctx, r.Patience)
 	defer cancel()
 	wires, err := r.Lab.Wires(ctx)
@@ -207,7 +211,7 @@ func (r *run) readAfter(ctx context.Context, m *measurement) {
 }
 
 // bulk runs the transfer on both sides.
-func (r *run) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
+func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
 	bound := transferBound(w, m.arm.links, m.from, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))

@@ -39,7 +39,7 @@ func trialWarnings(t results.Trial, cpus float64) []string {
 }
 
 // wireWarnings says whether the emulator kept up during the run.
-func (r *run) wireWarnings(ctx context.Context) []string {
+func (r *field) wireWarnings(ctx context.Context) []string {
 	wires, err := r.Lab.Wires(ctx)
 	if err != nil {
 		return []string{fmt.Sprintf("the wires' counters could not be read at the end: %v", err)}

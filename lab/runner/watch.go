@@ -18,7 +18,7 @@ const (
 // watch returns a context that ends when the lab breaks, with the reason as its
 // cause: trials over dead wires would otherwise each wait for their bound. The
 // caller calls stop, which returns when the watching is over.
-func (r *run) watch(ctx context.Context) (watched context.Context, stop func()) {
+func (r *field) watch(ctx context.Context) (watched context.Context, stop func()) {
 	watched, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -34,7 +34,7 @@ func (r *run) watch(ctx context.Context) (watched context.Context, stop func()) 
 }
 
 // awaitBreak returns why the lab broke, or nil when ctx ends first.
-func (r *run) awaitBreak(ctx context.Context) error {
+func (r *field) awaitBreak(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for failures := 0; ; {
@@ -55,7 +55,7 @@ func (r *run) awaitBreak(ctx context.Context) error {
 }
 
 // lookAtWires returns what is wrong with the wires.
-func (r *run) lookAtWires(ctx context.Context) error {
+func (r *field) lookAtWires(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.Patience)
 	defer cancel()
 	wires, err := r.Lab.Wires(ctx)

@@ -40,7 +40,7 @@ func header(s results.Summary, o Options) string {
 	}
 	parts := []string{
 		s.Lab, "backend " + s.Backend, fmt.Sprintf("seed %d", s.Seed), counted(rounds, "round", "rounds"),
-		o.Workload, calibration(s.Calibration),
+		o.Workload, calibration(s),
 	}
 	kept := parts[:0]
 	for _, p := range parts {
@@ -51,12 +51,17 @@ func header(s results.Summary, o Options) string {
 	return strings.Join(kept, " · ")
 }
 
-func calibration(verdicts []results.Calibration) string {
-	if len(verdicts) == 0 {
+// calibration says whether the paths were what was asked for. In a simulation they
+// cannot be anything else.
+func calibration(s results.Summary) string {
+	switch {
+	case s.Backend == "sim":
+		return "virtual time"
+	case len(s.Calibration) == 0:
 		return "not calibrated"
 	}
 	var missed []string
-	for _, v := range verdicts {
+	for _, v := range s.Calibration {
 		if !v.OK {
 			missed = append(missed, v.Link+" "+v.Direction)
 		}

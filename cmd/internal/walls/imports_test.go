@@ -33,7 +33,7 @@ func walls() []wall {
 		{"emulation", []string{"emulation/..."}, "emulation stands alone"},
 		{"results", []string{"results/..."}, "results stand alone"},
 		{"engine/sim", []string{"engine/...", "emulation"}, "the simulated lab runs the model"},
-		{"engine/internal/simnet", append(core("clock", "buf"), "emulation"), "the simulated network runs the model"},
+		{"engine/internal/simnet", append(core("wire", "clock", "buf"), "emulation"), "the simulated network runs the model"},
 		{"engine/internal/driver", core("proto", "udpio", "buf", "wire", "clock"), "goroutines and sockets are the driver's, the protocol is proto's"},
 		{"engine/internal/qlog", core("proto", "wire", "clock"), "qlog writes down what proto traces"},
 		{"engine/internal/proto", core("handshake", "recovery", "congest", "sched", "wire", "buf", "clock"), "the protocol core is made of these parts"},

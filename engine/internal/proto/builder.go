@@ -27,6 +27,7 @@ const (
 	refPathChallenge
 	refDatagram
 	refAckFrequency
+	refDone // settled: acknowledged or lost
 )
 
 // frameRef is what a sent packet carried: enough to send the newest state again
@@ -44,14 +45,23 @@ type frameRef struct {
 // room allows; each append method of a component returns false when its frame did
 // not fit, which leaves the packet as it was.
 type builder struct {
-	b   []byte // the packet so far, header first
-	end int    // length that b must not pass: the packet's size less the AEAD's tag
-	log *refLog
-	// n is how many references were logged for this packet.
-	n uint32
+	b     []byte // the train so far; the packet is at its end
+	start int    // where in b the packet begins
+	body  int    // where its frames begin
+	end   int    // length that b must not pass: the packet's end less the AEAD's tag
+
+	kind   wire.PacketType
+	number wire.PacketNumber
+	pnLen  int
+	phase  uint8
+
+	log   *refLog
+	first uint64 // index of the packet's first reference
+	n     uint32 // references logged for the packet
 
 	ackEliciting bool
-	nonProbing   bool // has a frame that is not a probing frame
+	padded       bool
+	mtuProbe     bool
 }
 
 // room returns how many more bytes fit.
@@ -60,13 +70,23 @@ func (w *builder) room() int { return w.end - len(w.b) }
 // added says that a frame of type t was appended.
 func (w *builder) added(t wire.FrameType) {
 	w.ackEliciting = w.ackEliciting || t.AckEliciting()
-	w.nonProbing = w.nonProbing || !t.Probing()
 }
 
 // note logs a reference for the packet.
 func (w *builder) note(r frameRef) {
 	w.log.push(r)
 	w.n++
+}
+
+// empty reports whether the packet has no frames.
+func (w *builder) empty() bool { return len(w.b) == w.body }
+
+// pad fills the packet with PADDING frames up to size bytes, its tag included.
+func (w *builder) pad(size int) {
+	for len(w.b) < w.start+size-tagSize && len(w.b) < w.end {
+		w.b = append(w.b, 0)
+		w.padded = true
+	}
 }
 
 // refLog is a FIFO of references. Each has an index that never changes; packets

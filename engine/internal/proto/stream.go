@@ -43,6 +43,10 @@ func (e *StreamError) Error() string {
 // Stream is a stream of a connection, with the connection's owner. Errors of its
 // methods that the docs do not name are the connection's end.
 type Stream struct {
+	// Owner is whatever the connection's owner wants to find again in events. The
+	// connection does not look at it.
+	Owner any
+
 	id   wire.StreamID
 	all  *streams
 	send sendHalf

@@ -36,12 +36,8 @@ func ParseAck(t FrameType, b []byte) (Ack, int, error) {
 	first := c.at
 	smallest := f.Largest - PacketNumber(c.varint())
 	for i := uint64(0); i < f.gaps && !c.short && smallest >= 0; i++ {
-		largest := smallest - PacketNumber(c.varint()) - 2
-		if largest < 0 {
-			smallest = largest
-			break
-		}
-		smallest = largest - PacketNumber(c.varint())
+		// Gap and length are at most 2^62-1 each: from 0 on down, this does not wrap around.
+		smallest -= PacketNumber(c.varint()) + 2 + PacketNumber(c.varint())
 	}
 	// RFC 9000, section 19.3.1: a negative number MUST be a FRAME_ENCODING_ERROR.
 	if smallest < 0 && !c.short {

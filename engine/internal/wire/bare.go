@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // Padding is PADDING frames in a row (RFC 9000, section 19.1).
 type Padding struct {
 	Size int // bytes
@@ -16,7 +18,12 @@ func SkipPadding(b []byte) int {
 }
 
 // Append appends the frames.
-func (f Padding) Append(b []byte) []byte { return append(b, make([]byte, f.Size)...) }
+func (f Padding) Append(b []byte) []byte {
+	from := len(b)
+	b = slices.Grow(b, f.Size)[:from+f.Size]
+	clear(b[from:])
+	return b
+}
 
 // Len returns how many bytes Append appends.
 func (f Padding) Len() int { return f.Size }

@@ -75,7 +75,8 @@ type LongHeader struct {
 // of one, begins with; the next packet begins at b[h.End:]. The header borrows b. An
 // error is a HeaderError, and the rest of the datagram is to be dropped. With
 // ErrVersion and ErrConnIDLength the header has the Version, and the IDs if both have
-// MaxConnIDLen bytes or less: ParseInvariant tells longer ones. The first byte's low
+// MaxConnIDLen bytes or less: ParseInvariant tells longer ones. With ErrVersion its Type
+// means nothing. The first byte's low
 // bits are under header protection still and not looked at.
 func ParseLong(b []byte) (LongHeader, error) {
 	if len(b) > 0 && !IsLong(b[0]) {

@@ -1,0 +1,179 @@
+package proto
+
+import (
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// handleAck takes an ACK frame: recovery says which packets it settles, and their
+// frames are settled here.
+func (c *Conn) handleAck(now clock.Time, kind wire.PacketType, f *wire.Ack) error {
+	p, sp := c.path, spaceOf(kind)
+	a := recovery.Ack{Largest: f.Largest, HasECN: f.HasECN, ECT0: f.ECT0, ECT1: f.ECT1, CE: f.CE}
+	if sp == recovery.SpaceApplication {
+		a.Delay = c.ackDelay(f.Delay)
+	}
+	c.outcome.Reset()
+	if err := p.det.Ack(now, sp, a, f.Ranges(), &c.outcome); err != nil {
+		return err
+	}
+	if c.side == wire.Client && sp == recovery.SpaceHandshake {
+		// RFC 9002, section 6.2.2.1: the server has validated this address.
+		p.det.PeerValidated()
+	}
+	c.settle(now, sp)
+	return nil
+}
+
+// ackDelay decodes the delay of an ACK frame (RFC 9000, section 19.3). A value past
+// all reason is as good as the peer's maximum, which recovery applies.
+func (c *Conn) ackDelay(v uint64) time.Duration {
+	const most = uint64(time.Hour / time.Microsecond)
+	exponent := c.peer.AckDelayExponent
+	if v > most>>exponent {
+		return time.Hour
+	}
+	return time.Duration(v<<exponent) * time.Microsecond
+}
+
+// settle deals with the packets in c.outcome: their frames arrived, or are to be sent
+// again.
+func (c *Conn) settle(now clock.Time, sp recovery.Space) {
+	p, out := c.path, &c.outcome
+	for i := range out.Acked {
+		c.packetAcked(now, sp, &out.Acked[i])
+	}
+	for i := range out.Lost {
+		c.packetLost(now, sp, &out.Lost[i])
+	}
+	c.trim(sp)
+	if p.mtu.settle() {
+		c.mtuChanged(now)
+	}
+	if out.ECNFailed {
+		c.traceECN(now, p.det.ECN().String())
+	}
+	if out.RTTUpdated {
+		rtt := p.det.RTT()
+		c.streams.setRTT(rtt.Smoothed)
+		p.spaces[recovery.SpaceApplication].acks.setRTT(rtt.Smoothed)
+		if c.keys.oneRTT != nil {
+			c.keys.oneRTT.SetPTO(p.det.PTO(recovery.SpaceApplication))
+		}
+	}
+	c.traceMetrics(now)
+	p.blockedUntil = 0
+}
+
+// packetAcked settles the frames of a packet that arrived.
+func (c *Conn) packetAcked(now clock.Time, sp recovery.Space, m *recovery.Sent) {
+	p := c.path
+	if sp == recovery.SpaceApplication {
+		if c.keys.oneRTT != nil {
+			c.keys.oneRTT.Acked(p.id, m.Number)
+		}
+		if m.MTUProbe {
+			if p.mtu.acked(m.Size) {
+				c.mtuChanged(now)
+			}
+		} else {
+			p.mtu.packetAcked(m.Size)
+		}
+	}
+	s := &p.spaces[sp]
+	for i := range uint64(m.Count) {
+		r := s.log.at(m.First + i)
+		c.refAcked(s, *r)
+		*r = frameRef{kind: refDone}
+	}
+}
+
+// packetLost has the frames of a lost packet sent again.
+func (c *Conn) packetLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
+	p := c.path
+	p.lostPackets++
+	c.traceLost(now, sp, m)
+	if m.MTUProbe {
+		p.mtu.lost(now, m.Size)
+	} else if sp == recovery.SpaceApplication {
+		p.mtu.packetLost(m.Size, m.Number)
+	}
+	s := &p.spaces[sp]
+	for i := range uint64(m.Count) {
+		r := s.log.at(m.First + i)
+		c.refLost(s, *r)
+		*r = frameRef{kind: refDone}
+	}
+}
+
+// mtuChanged follows the path's MTU.
+func (c *Conn) mtuChanged(now clock.Time) {
+	size := c.path.mtu.size()
+	c.path.det.SetMaxDatagram(size)
+	c.datagrams.setPathMax(size - 1 - connIDLen - 4 - tagSize) // the longest 1-RTT header and the tag
+	c.traceMTU(now)
+}
+
+// trim forgets the references that no packet without fate needs.
+func (c *Conn) trim(sp recovery.Space) {
+	s := &c.path.spaces[sp]
+	if oldest, ok := c.path.det.Oldest(sp); ok {
+		s.log.forget(oldest.First)
+	} else {
+		s.log.forget(s.log.next)
+	}
+}
+
+// refAcked says to the part of the connection that sent it that a frame arrived.
+func (c *Conn) refAcked(s *space, r frameRef) {
+	switch r.kind {
+	case refCrypto:
+		s.crypto.acked(r)
+	case refAck:
+		s.acks.acknowledged(wire.PacketNumber(r.off))
+	case refNewConnectionID:
+		c.path.issued.acked(r)
+	case refRetireConnectionID:
+		c.path.peer.acked(r)
+	case refNewToken, refHandshakeDone, refPing, refPathChallenge, refDatagram, refAckFrequency, refDone:
+	default:
+		c.streams.acked(r)
+	}
+}
+
+// refLost has a frame sent again. It is also called for frames that may yet arrive.
+func (c *Conn) refLost(s *space, r frameRef) {
+	switch r.kind {
+	case refCrypto:
+		s.crypto.lost(r)
+	case refNewConnectionID:
+		c.path.issued.lost(r)
+	case refRetireConnectionID:
+		c.path.peer.lost(r)
+	case refHandshakeDone:
+		c.doneWanted = true
+	case refNewToken:
+		c.tokenSent = false
+	case refAck, refPing, refPathChallenge, refDatagram, refAckFrequency, refDone:
+		// Acknowledgements are sent anew, challenges on their own timer, DATAGRAMs not
+		// (RFC 9221, section 5.2).
+	default:
+		c.streams.lost(r)
+	}
+}
+
+// probeFrames has the oldest frames in flight sent again with a probe, without
+// taking them for lost (RFC 9002, section 6.2.4).
+func (c *Conn) probeFrames(s *space) {
+	const most = 4 // frames: about two packets' worth
+	for i, n := s.log.first, 0; i < s.log.next && n < most; i++ {
+		if r := s.log.at(i); r.kind != refDone && r.kind != refAck {
+			c.refLost(s, *r)
+			n++
+		}
+	}
+}
+

@@ -1,0 +1,232 @@
+package proto
+
+import (
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// frameOutcome is what a packet's frames say of the packet.
+type frameOutcome struct {
+	eliciting  bool
+	nonProbing bool
+}
+
+// handleFrames takes the frames of a packet one by one. The first that is wrong
+// ends it.
+func (c *Conn) handleFrames(now clock.Time, d *Datagram, r *received) (frameOutcome, error) {
+	var out frameOutcome
+	for b := r.payload; len(b) > 0; {
+		if b[0] == 0 {
+			b = b[wire.SkipPadding(b):]
+			continue
+		}
+		t, n, err := wire.ParseFrameType(b)
+		if err != nil {
+			return out, err
+		}
+		b = b[n:]
+		if err := allowed(t, r.kind); err != nil {
+			return out, err
+		}
+		out.eliciting = out.eliciting || t.AckEliciting()
+		out.nonProbing = out.nonProbing || !t.Probing()
+		n, err = c.handleFrame(now, d, r, t, b)
+		if err != nil {
+			return out, inFrame(err, t)
+		}
+		if c.state != stateActive {
+			return out, nil
+		}
+		b = b[n:]
+	}
+	return out, nil
+}
+
+// inFrame notes in a breach which frame it was in, unless it says so.
+func inFrame(err error, t wire.FrameType) error {
+	if breach, ok := err.(*wire.TransportError); ok && breach.Frame == 0 {
+		breach.Frame = t
+	}
+	return err
+}
+
+// allowed holds the table of RFC 9000, section 12.4: a frame in a packet type that
+// does not permit it MUST be a PROTOCOL_VIOLATION, an unknown one a
+// FRAME_ENCODING_ERROR.
+func allowed(t wire.FrameType, kind wire.PacketType) error {
+	ok := true
+	switch kind {
+	case wire.PacketInitial, wire.PacketHandshake:
+		switch t {
+		case wire.TypePing, wire.TypeAck, wire.TypeAckECN, wire.TypeCrypto, wire.TypeCloseTransport:
+		default:
+			ok = false
+		}
+	case wire.PacketZeroRTT:
+		switch t {
+		case wire.TypeAck, wire.TypeAckECN, wire.TypeCrypto, wire.TypeHandshakeDone, wire.TypeNewToken,
+			wire.TypePathResponse, wire.TypeRetireConnectionID:
+			ok = false
+		}
+	}
+	switch {
+	case !wire.Known(t) || (t >= wire.TypePathAck && t <= wire.TypePathAckECN) || t >= wire.TypePathAbandon ||
+		t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
+		// Extensions that were not negotiated are unknown (section 19.21).
+		return &wire.TransportError{Code: wire.FrameEncodingError, Frame: t, Reason: "unknown frame type"}
+	case !ok:
+		return &wire.TransportError{Code: wire.ProtocolViolation, Frame: t, Reason: "not in a " + kind.String() + " packet"}
+	}
+	return nil
+}
+
+// handleFrame takes one frame, whose body b begins with, and returns its length.
+func (c *Conn) handleFrame(now clock.Time, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
+	switch {
+	case t.IsStream():
+		f, n, err := wire.ParseStream(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.streams.handleStream(now, f, d.Buffer)
+	case t == wire.TypeAck || t == wire.TypeAckECN:
+		f, n, err := wire.ParseAck(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.handleAck(now, r.kind, &f)
+	case t == wire.TypePing:
+		return 0, nil
+	case t == wire.TypeCrypto:
+		f, n, err := wire.ParseCrypto(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.handleCrypto(now, r.kind, f)
+	case t == wire.TypeDatagram || t == wire.TypeDatagramLen:
+		f, n, err := wire.ParseDatagram(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.datagrams.receive(f, d.Buffer)
+	case t == wire.TypeCloseTransport || t == wire.TypeCloseApplication:
+		f, n, err := wire.ParseConnectionClose(t, b)
+		if err != nil {
+			return 0, err
+		}
+		c.peerClosed(now, f)
+		return n, nil
+	case t >= wire.TypeNewConnectionID && t <= wire.TypePathResponse:
+		return c.handlePathFrame(now, d, r, t, b)
+	}
+	return c.handleStreamControl(now, t, b)
+}
+
+// handlePathFrame takes the frames about connection IDs and path validation.
+func (c *Conn) handlePathFrame(now clock.Time, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
+	p := c.path
+	switch t {
+	case wire.TypeNewConnectionID:
+		f, n, err := wire.ParseNewConnectionID(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, p.peer.handleNew(f)
+	case wire.TypeRetireConnectionID:
+		f, n, err := wire.ParseRetireConnectionID(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, p.issued.handleRetire(f.Sequence, r.dst)
+	case wire.TypePathChallenge:
+		f, n, err := wire.ParsePathChallenge(t, b)
+		if err != nil {
+			return 0, err
+		}
+		c.owed.owe(d.Local, d.Remote, f.Data)
+		return n, nil
+	}
+	f, n, err := wire.ParsePathResponse(t, b)
+	if err != nil {
+		return 0, err
+	}
+	c.challengeAnswered(now, f.Data)
+	return n, nil
+}
+
+// handleStreamControl takes the remaining frames: flow control, streams' states,
+// HANDSHAKE_DONE and NEW_TOKEN.
+func (c *Conn) handleStreamControl(now clock.Time, t wire.FrameType, b []byte) (int, error) {
+	switch t {
+	case wire.TypeMaxData:
+		f, n, err := wire.ParseMaxData(t, b)
+		if err != nil {
+			return 0, err
+		}
+		c.streams.handleMaxData(f.Max)
+		return n, nil
+	case wire.TypeMaxStreamData:
+		f, n, err := wire.ParseMaxStreamData(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.streams.handleMaxStreamData(f)
+	case wire.TypeMaxStreamsBidi, wire.TypeMaxStreamsUni:
+		f, n, err := wire.ParseMaxStreams(t, b)
+		if err != nil {
+			return 0, err
+		}
+		c.streams.handleMaxStreams(f)
+		return n, nil
+	case wire.TypeResetStream:
+		f, n, err := wire.ParseResetStream(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.streams.handleResetStream(f)
+	case wire.TypeStopSending:
+		f, n, err := wire.ParseStopSending(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.streams.handleStopSending(f)
+	}
+	return c.handleRareFrame(now, t, b)
+}
+
+// handleRareFrame takes the frames that say little.
+func (c *Conn) handleRareFrame(now clock.Time, t wire.FrameType, b []byte) (int, error) {
+	switch t {
+	case wire.TypeDataBlocked:
+		_, n, err := wire.ParseDataBlocked(t, b)
+		return n, err
+	case wire.TypeStreamDataBlocked:
+		f, n, err := wire.ParseStreamDataBlocked(t, b)
+		if err != nil {
+			return 0, err
+		}
+		return n, c.streams.handleStreamDataBlocked(f)
+	case wire.TypeStreamsBlockedBidi, wire.TypeStreamsBlockedUni:
+		_, n, err := wire.ParseStreamsBlocked(t, b)
+		return n, err
+	case wire.TypeHandshakeDone:
+		if c.side == wire.Server {
+			// RFC 9000, section 19.20: a server MUST treat it as a PROTOCOL_VIOLATION.
+			return 0, wire.Errorf(wire.ProtocolViolation, "a client sent HANDSHAKE_DONE")
+		}
+		c.confirm(now)
+		return 0, nil
+	case wire.TypeNewToken:
+		f, n, err := wire.ParseNewToken(t, b)
+		if err != nil {
+			return 0, err
+		}
+		if c.side == wire.Server {
+			// RFC 9000, section 19.7: MUST.
+			return 0, wire.Errorf(wire.ProtocolViolation, "a client sent NEW_TOKEN")
+		}
+		c.emit(Event{Kind: AddressToken, Data: append([]byte(nil), f.Token...)})
+		return n, nil
+	}
+	panic("proto: a frame passed the table and has no handler: " + t.String())
+}

@@ -1,0 +1,204 @@
+package proto
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/congest"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// arrivedFrom deals with a 1-RTT packet from another 4-tuple than the one in use.
+// moves says that it is the newest and does more than probe: then the peer has moved
+// (RFC 9000, section 9.3).
+func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, moves bool) {
+	if c.side == wire.Client || !moves || !c.confirmed {
+		return
+	}
+	p := c.path
+	if p.challenge.running() && at == p.previous {
+		c.goBack(now) // to where the peer is known to be
+		return
+	}
+	if dst != p.usedID {
+		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
+		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
+		// there (section 9.3).
+		if _, ok := p.peer.next(); !ok {
+			return
+		}
+	}
+	if !p.challenge.running() {
+		p.previous = p.tuple
+	}
+	c.switchTo(now, at)
+	p.amp = amplification{}
+	p.amp.received(wire.ByteCount(size))
+	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
+	// somebody on the side moves the connection away.
+	p.challenge.start(now, c.pto(), c.randomData)
+	p.leaving.start(now, c.pto(), c.randomData)
+	c.traceMigration(now, "probing_started")
+}
+
+// switchTo uses another 4-tuple from now on. What was learnt of the old path does not
+// hold on another address; another port alone is most likely a NAT's (section 9.4).
+func (c *Conn) switchTo(now clock.Time, at tuple) {
+	p := c.path
+	p.moved = p.moved || at.local.Addr() != p.local.Addr() || at.remote.Addr() != p.tuple.remote.Addr()
+	p.tuple = at
+	if p.moved {
+		p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
+		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
+		c.mtuChanged(now)
+	}
+}
+
+// Rebind moves a client to another local address (RFC 9000, section 9.2): its packets
+// leave from there from now on. An error says why it must not.
+func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
+	p := c.path
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.side == wire.Server:
+		return errors.New("migrate: only a client can")
+	case !c.confirmed:
+		return errors.New("migrate: the handshake is not confirmed yet") // section 9: MUST NOT before
+	case c.peer.DisableActiveMigration:
+		return errors.New("migrate: the server does not allow it")
+	case local == p.local:
+		return nil
+	}
+	if _, ok := p.peer.next(); !ok {
+		return errors.New("migrate: the server has given no spare connection ID: try again later") // section 9.5: MUST NOT reuse one
+	}
+	p.previous = p.tuple
+	c.switchTo(now, tuple{local, p.tuple.remote})
+	c.resetPath(now)
+	p.challenge.start(now, c.pto(), c.randomData)
+	c.traceMigration(now, "probing_started")
+	return nil
+}
+
+// resetPath begins congestion control and round-trip times anew (section 9.4: MUST).
+func (c *Conn) resetPath(now clock.Time) {
+	p := c.path
+	if !p.moved {
+		return
+	}
+	p.moved = false
+	controller, err := congest.New(c.cfg.Congestion, congest.Config{Datagram: p.mtu.size(), Now: now})
+	if err != nil {
+		panic("proto: the congestion control was known and is not any more: " + err.Error())
+	}
+	p.det.ResetPath(now, controller)
+}
+
+func (c *Conn) randomData() (b [8]byte) {
+	fill(c.cfg.Random, b[:])
+	return b
+}
+
+// challengeAnswered takes the data of a PATH_RESPONSE. What answers nothing is
+// ignored (section 19.18).
+func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
+	p := c.path
+	if p.leaving.response(data) {
+		return
+	}
+	if !p.challenge.response(data) {
+		return
+	}
+	p.amp.validate()
+	p.det.AmplificationLifted()
+	if _, full := p.challenge.passed(); !full {
+		// Section 8.2.1: that 1200 bytes pass MUST be shown, too, by another one.
+		p.challenge.start(now, c.pto(), c.randomData)
+		return
+	}
+	c.resetPath(now)
+	p.previous = p.tuple
+	c.traceMigration(now, "complete")
+	c.emit(Event{Kind: PathChanged, Local: p.local, Remote: p.tuple.remote})
+}
+
+// pathTimeout sends challenges again and gives up on those that stay unanswered
+// (section 8.2.4).
+func (c *Conn) pathTimeout(now clock.Time) {
+	p := c.path
+	p.leaving.timeout(now)
+	if !p.challenge.timeout(now) {
+		return
+	}
+	c.traceMigration(now, "failed")
+	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
+		// Section 9.3.2: without a validated address left, MUST discard all state.
+		c.end(now, wire.Errorf(wire.NoViablePath, "the path from %v to %v answers no challenge", p.local, p.tuple.remote), stateDrained)
+		return
+	}
+	c.goBack(now)
+}
+
+// goBack returns to the last validated tuple.
+func (c *Conn) goBack(now clock.Time) {
+	p := c.path
+	c.switchTo(now, p.previous)
+	c.resetPath(now)
+	p.amp.validate()
+	p.det.AmplificationLifted()
+	p.challenge.abandon()
+	p.leaving.abandon()
+}
+
+// appendResponse answers a challenge, on the 4-tuple that it came from (section
+// 8.2.2: MUST).
+func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
+	local, remote, ok := c.owed.next()
+	if !ok || !c.canSeal(wire.PacketOneRTT) {
+		return false
+	}
+	at := tuple{local, remote}
+	return c.appendAlone(now, t, at, func(w *builder, _ bool) bool { return c.owed.appendFrame(w) })
+}
+
+// appendChallenge sends a challenge that is due, in a datagram of its own.
+func (c *Conn) appendChallenge(now clock.Time, t *Transmit) bool {
+	p := c.path
+	if p.challenge.wantsFrame() && c.appendAlone(now, t, p.tuple, p.challenge.appendFrame) {
+		return true
+	}
+	return p.leaving.wantsFrame() && c.appendAlone(now, t, p.previous, p.leaving.appendFrame)
+}
+
+// appendAlone sends a datagram to a 4-tuple with the frame that add appends. It is
+// 1200 bytes long (section 8.2: MUST), or as long as the anti-amplification limit
+// allows: then full is false.
+func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *builder, full bool) bool) bool {
+	size := minUDPPayload
+	if at == c.path.tuple {
+		size = min(size, c.path.amp.room())
+	}
+	const least = 64 // a short header, a frame and a tag with room to spare
+	if size < least || int(size) > cap(t.Buf) {
+		return false
+	}
+	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, int(size))
+	if !ok {
+		return false
+	}
+	if !add(&w, size == minUDPPayload) {
+		t.Buf = w.abandon()
+		return false
+	}
+	w.pad(int(size))
+	b, err := c.endPacket(now, &w)
+	t.Buf = b
+	if err != nil {
+		c.fail(now, err)
+		return false
+	}
+	c.finishTrain(t, at, len(t.Buf))
+	return true
+}

@@ -1,0 +1,287 @@
+package proto
+
+import (
+	"errors"
+
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// HandleDatagram takes a UDP payload. It borrows d; d.Data is decrypted in place,
+// and what stays of it retains d.Buffer. Whatever the payload holds, the worst that
+// happens is that the connection closes with a typed error, which an event says.
+func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
+	p := c.path
+	if c.state >= stateDraining {
+		return
+	}
+	c.stats.receivedDatagrams++
+	p.receivedBytes += uint64(len(d.Data))
+	at := tuple{d.Local, d.Remote}
+	if c.side == wire.Client && at.remote != p.tuple.remote {
+		// RFC 9000, section 9: a client MUST discard packets from an unknown server address.
+		c.drop(now, d, len(d.Data), "invalid")
+		return
+	}
+	if at == p.tuple {
+		p.amp.received(wire.ByteCount(len(d.Data)))
+		p.det.AmplificationLifted()
+	}
+	if c.state == stateClosing {
+		c.closing.packetHeard()
+		return
+	}
+	c.handlePackets(now, d, d.Data)
+}
+
+// handlePackets goes through the packets of a datagram (RFC 9000, section 12.2).
+func (c *Conn) handlePackets(now clock.Time, d *Datagram, data []byte) {
+	var first wire.ConnID
+	for n := 0; len(data) > 0 && c.state == stateActive; n++ {
+		if !wire.IsLong(data[0]) {
+			c.handleShort(now, d, data)
+			return
+		}
+		h, err := wire.ParseLong(data)
+		if err != nil {
+			c.drop(now, d, len(data), "invalid")
+			return
+		}
+		if n == 0 {
+			first = h.DstID
+		}
+		if h.DstID != first {
+			// Section 12.2: later packets for another connection MUST be ignored.
+			c.drop(now, d, len(data), "invalid")
+			return
+		}
+		end := min(h.End, len(data))
+		c.handleLong(now, d, &h, data[:end:end])
+		data = data[end:]
+	}
+}
+
+// handleLong takes a packet with a long header.
+func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packet []byte) {
+	switch {
+	case h.Type == wire.PacketVersionNegotiation:
+		c.handleVersionNegotiation(now, h, packet)
+		return
+	case h.Version != wire.Version1:
+		c.drop(now, d, len(packet), "unsupported_version")
+		return
+	case h.Type == wire.PacketRetry:
+		c.handleRetry(h, packet)
+		return
+	case h.Type == wire.PacketInitial && c.side == wire.Client && len(h.Token) > 0:
+		// Section 17.2.2: a server MUST NOT send a token; the client discards the packet
+		// or closes.
+		c.drop(now, d, len(packet), "invalid")
+		return
+	case h.Type == wire.PacketZeroRTT && c.side == wire.Client:
+		c.drop(now, d, len(packet), "unexpected_packet")
+		return
+	case c.hasPeerID && h.SrcID != c.peerID:
+		// Section 7.2: a changed source connection ID: MUST be discarded.
+		c.drop(now, d, len(packet), "invalid")
+		return
+	}
+	opener := c.keys.opener(h.Type)
+	if opener == nil {
+		c.withoutKeys(now, d, h.Type, packet)
+		return
+	}
+	r := received{kind: h.Type, packet: packet, pnOffset: h.PNOffset, dst: h.DstID, src: h.SrcID}
+	sp := spaceOf(h.Type)
+	truncated, n, ok := opener.Unprotect(packet, h.PNOffset)
+	if !ok {
+		c.drop(now, d, len(packet), "header_parse_error")
+		return
+	}
+	r.pnLen = n
+	r.number = wire.DecodePacketNumber(c.path.spaces[sp].acks.largest(), truncated, n)
+	at := h.PNOffset + n
+	plain, err := opener.Open(packet[at:at], packet[:at], packet[at:], c.path.id, r.number)
+	if err != nil {
+		c.drop(now, d, len(packet), "decryption_failure")
+		return
+	}
+	if packet[0]&0x0c != 0 {
+		// Section 17.2: reserved bits MUST be zero once protection is off.
+		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a %v packet", h.Type))
+		return
+	}
+	r.payload = plain
+	if !c.hasPeerID {
+		// Section 7.2: the client takes the server's source ID from its first packet.
+		c.peerID, c.hasPeerID = h.SrcID, true
+		c.path.peer.setFirst(h.SrcID)
+	}
+	if h.Type == wire.PacketHandshake && c.side == wire.Server {
+		// RFC 9001, section 4.9.1, and RFC 9000, section 8.1: the client has proved its
+		// address, and Initial packets are over.
+		c.path.amp.validate()
+		c.discard(now, recovery.SpaceInitial)
+	}
+	c.handlePacket(now, d, &r)
+}
+
+// handleShort takes a 1-RTT packet, which fills the rest of its datagram.
+func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
+	const pnOffset = 1 + connIDLen
+	if len(packet) < pnOffset || packet[0]&0x40 == 0 {
+		// Section 17.3.1: a packet without the fixed bit MUST be discarded.
+		c.drop(now, d, len(packet), "invalid")
+		return
+	}
+	k := c.keys.oneRTT
+	if k == nil || !k.CanOpen() || (c.side == wire.Server && !c.complete) {
+		// RFC 9001, section 5.7: a server MUST NOT process 1-RTT packets before the
+		// handshake is complete.
+		c.withoutKeys(now, d, wire.PacketOneRTT, packet)
+		return
+	}
+	// A stateless reset looks like a packet, and opening destroys it.
+	var tail wire.ResetToken
+	if len(packet) >= minResetSize {
+		copy(tail[:], packet[len(packet)-len(tail):])
+	}
+	truncated, n, ok := k.Unprotect(packet, pnOffset)
+	if !ok {
+		c.maybeReset(now, d, packet, tail)
+		return
+	}
+	r := received{kind: wire.PacketOneRTT, packet: packet, pnOffset: pnOffset, pnLen: n, dst: wire.NewConnID(packet[1:pnOffset])}
+	r.number = wire.DecodePacketNumber(c.path.spaces[recovery.SpaceApplication].acks.largest(), truncated, n)
+	r.phase = packet[0] >> 2 & 1
+	at := pnOffset + n
+	before := k.Phase()
+	plain, err := k.Open(now, packet[at:at], packet[:at], packet[at:], c.path.id, r.number, r.phase)
+	if err != nil {
+		if breach, ok := errors.AsType[*wire.TransportError](err); ok {
+			c.fail(now, breach)
+			return
+		}
+		c.maybeReset(now, d, packet, tail)
+		return
+	}
+	if packet[0]&0x18 != 0 {
+		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a 1-RTT packet"))
+		return
+	}
+	if k.Phase() != before {
+		c.tracePeerKeyUpdate(now)
+	}
+	if c.side == wire.Server && c.keys.earlyOpen != nil && c.keys.earlyUntil == 0 {
+		// RFC 9001, section 4.9.3: 0-RTT keys go some time (here 3 PTO) after 1-RTT began.
+		c.keys.earlyUntil = now.Add(3 * c.path.det.PTO(recovery.SpaceApplication))
+	}
+	r.payload = plain
+	c.handlePacket(now, d, &r)
+}
+
+// minResetSize is the smallest stateless reset: 5 bytes that look like a header and
+// the token (RFC 9000, section 10.3).
+const minResetSize = 21
+
+// maybeReset: a packet that cannot be opened may be a stateless reset (RFC 9000,
+// section 10.3.1), else it is dropped.
+func (c *Conn) maybeReset(now clock.Time, d *Datagram, packet []byte, tail wire.ResetToken) {
+	if len(packet) >= minResetSize && c.path.peer.isResetToken(tail) {
+		c.end(now, ErrStatelessReset, stateDraining)
+		return
+	}
+	c.drop(now, d, len(packet), "decryption_failure")
+}
+
+// HandleReset says that a datagram that no connection ID claimed ended with one of
+// the peer's stateless reset tokens: the Endpoint found it.
+func (c *Conn) HandleReset(now clock.Time) {
+	if c.state < stateDraining {
+		c.end(now, ErrStatelessReset, stateDraining)
+	}
+}
+
+// withoutKeys keeps a packet whose keys are still to come and drops one whose keys
+// are gone.
+func (c *Conn) withoutKeys(now clock.Time, d *Datagram, t wire.PacketType, packet []byte) {
+	gone := t == wire.PacketInitial || c.path.spaces[spaceOf(t)].discarded ||
+		(t == wire.PacketZeroRTT && c.complete) || (t == wire.PacketHandshake && c.confirmed)
+	if gone {
+		c.drop(now, d, len(packet), "key_unavailable")
+		return
+	}
+	c.keepWaiting(t, packet, d)
+}
+
+// received is a packet that was opened.
+type received struct {
+	kind     wire.PacketType
+	packet   []byte // all of it, header protection off
+	pnOffset int
+	pnLen    int
+	number   wire.PacketNumber
+	phase    uint8
+	dst, src wire.ConnID
+	payload  []byte
+}
+
+// handlePacket goes through the frames of a packet and settles what follows from it.
+func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
+	p := c.path
+	sp := spaceOf(r.kind)
+	s := &p.spaces[sp]
+	if s.acks.duplicate(r.number) {
+		// RFC 9000, section 12.3: MUST discard a packet number seen before.
+		c.drop(now, d, len(r.packet), "duplicate")
+		return
+	}
+	if len(r.payload) == 0 {
+		c.fail(now, wire.Errorf(wire.ProtocolViolation, "a %v packet without frames", r.kind)) // section 12.4: MUST
+		return
+	}
+	newest := r.number > s.acks.largest()
+	p.receivedPackets++
+	c.traceReceived(now, d, r)
+	outcome, err := c.handleFrames(now, d, r)
+	if c.state != stateActive {
+		return
+	}
+	if err != nil {
+		c.fail(now, err)
+		return
+	}
+	if !s.discarded { // the packet itself may have ended its space
+		s.acks.receive(now, r.number, outcome.eliciting, d.ECN)
+	}
+	c.idle.received(now)
+	if r.kind == wire.PacketOneRTT {
+		at := tuple{d.Local, d.Remote}
+		if at != p.tuple {
+			c.arrivedFrom(now, at, len(d.Data), r.dst, outcome.nonProbing && newest)
+		}
+		if at == p.tuple && newest {
+			p.usedID = r.dst
+		}
+	}
+	if len(c.waiting) > 0 {
+		c.retryWaiting(now)
+	}
+}
+
+// drop counts a packet that is ignored, as the RFC asks.
+func (c *Conn) drop(now clock.Time, d *Datagram, size int, why string) {
+	c.stats.droppedPackets++
+	c.traceDropped(now, size, why)
+}
+
+// fail closes the connection for a breach of the protocol or a failure of ours.
+func (c *Conn) fail(now clock.Time, err error) {
+	breach, ok := errors.AsType[*wire.TransportError](err)
+	if !ok {
+		breach = wire.Errorf(wire.InternalError, "%v", err)
+	}
+	c.closeTransport(now, breach)
+}
+

@@ -1,0 +1,70 @@
+package proto
+
+import (
+
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// counters is what a connection counts as it goes.
+type counters struct {
+	receivedDatagrams, droppedPackets uint64
+	trains, sentDatagrams             uint64
+	phase                             string // of congestion control, as last traced
+}
+
+// Stats is what a connection has done so far.
+type Stats struct {
+	Congestion                        string // control in use
+	Paths                             []PathStats
+	ReceivedDatagrams, DroppedPackets uint64
+	Trains, SentDatagrams             uint64
+	KeyUpdates, PeerKeyUpdates        int
+	EarlyData                         bool // 0-RTT was offered and accepted
+	Retried                           bool // the handshake went through a Retry
+	Copies                            copyCounts
+}
+
+// PathStats is the part of one path.
+type PathStats struct {
+	ID wire.PathID
+	Metrics
+	MTU                             wire.ByteCount // UDP payload
+	SentPackets, ReceivedPackets    uint64
+	LostPackets                     uint64
+	SentBytes, ReceivedBytes        uint64 // UDP payload
+	ECN                             bool   // packets are marked
+	Validated                       bool
+
+}
+
+func (c *Conn) metrics() Metrics {
+	d := c.path.det
+	rtt, state := d.RTT(), d.State()
+	return Metrics{
+		SRTT: rtt.Smoothed, MinRTT: rtt.Min, LatestRTT: rtt.Latest, RTTVar: rtt.Var,
+		CongestionWindow: state.Window, SSThresh: state.SSThresh, BytesInFlight: d.BytesInFlight(),
+		PTOCount: d.PTOCount(), PacingRate: 8 * state.PacingRate,
+	}
+}
+
+// Stats returns the counters.
+func (c *Conn) Stats() Stats {
+	p := c.path
+	s := Stats{
+		Congestion:        c.cfg.Congestion,
+		ReceivedDatagrams: c.stats.receivedDatagrams, DroppedPackets: c.stats.droppedPackets,
+		Trains: c.stats.trains, SentDatagrams: c.stats.sentDatagrams,
+		EarlyData: c.early == earlyAccepted, Retried: c.retried,
+		Paths: []PathStats{{
+			ID: p.id, Metrics: c.metrics(), MTU: p.mtu.size(),
+			SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
+			SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
+			ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
+		}},
+	}
+	if k := c.keys.oneRTT; k != nil {
+		s.KeyUpdates, s.PeerKeyUpdates = k.OwnUpdates(), k.PeerUpdates()
+	}
+	s.Copies = c.streams.copies
+	return s
+}

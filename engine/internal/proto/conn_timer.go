@@ -1,0 +1,106 @@
+package proto
+
+import (
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
+)
+
+// NextTimeout returns when HandleTimeout is due, clock.Never when nothing waits.
+func (c *Conn) NextTimeout() clock.Time {
+	switch c.state {
+	case stateClosing, stateDraining:
+		return c.closing.until
+	case stateDrained:
+		return clock.Never
+	}
+	p := c.path
+	t := min(
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.handshakeBy.OrNever(),
+		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
+		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
+	)
+	for i := range p.spaces {
+		if !p.spaces[i].discarded && !c.muted() {
+			t = min(t, p.spaces[i].acks.deadline())
+		}
+	}
+	if !c.pingWanted { // else it waits for the window
+		t = min(t, c.idle.keepAliveDeadline())
+	}
+	if c.keys.oneRTT != nil {
+		t = min(t, c.keys.oneRTT.Timeout().OrNever())
+	}
+	return t
+}
+
+// HandleTimeout does what is due by now. Being called early or for nothing is no
+// error.
+func (c *Conn) HandleTimeout(now clock.Time) {
+	switch c.state {
+	case stateClosing, stateDraining:
+		if now >= c.closing.until {
+			c.drained()
+		}
+		return
+	case stateDrained:
+		return
+	}
+	if now >= c.idle.deadline(c.pto()) {
+		c.end(now, &TimeoutError{After: c.idle.timeout}, stateDrained) // RFC 9000, section 10.1: silently
+		return
+	}
+	if now >= c.handshakeBy.OrNever() {
+		c.end(now, &TimeoutError{Handshake: true, After: c.cfg.HandshakeTimeout}, stateDrained)
+		return
+	}
+	if now >= c.idle.keepAliveDeadline() {
+		c.pingWanted = true
+	}
+	c.recoveryTimeout(now)
+	p := c.path
+	if now >= p.blockedUntil.OrNever() {
+		p.blockedUntil = 0
+	}
+	if k := c.keys.oneRTT; k != nil && now >= k.Timeout().OrNever() {
+		k.HandleTimeout(now)
+	}
+	if now >= c.keys.earlyUntil.OrNever() {
+		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
+	}
+	p.mtu.timeout(now)
+	c.pathTimeout(now)
+}
+
+// recoveryTimeout runs the loss detection timer (RFC 9002, section 6.2).
+func (c *Conn) recoveryTimeout(now clock.Time) {
+	p := c.path
+	if now < p.det.Timeout().OrNever() {
+		return
+	}
+	c.outcome.Reset()
+	e := p.det.HandleTimeout(now, &c.outcome)
+	if e.PTO {
+		c.probeFrames(&p.spaces[e.Space])
+		c.suspectMTU(now, e.Space)
+		c.traceMetrics(now)
+		return
+	}
+	c.settle(now, e.Space)
+}
+
+// suspectMTU: a probe timeout with full packets in flight may be a black hole's (RFC
+// 8899, section 4.3).
+func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
+	p := c.path
+	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) {
+		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
+		if p.mtu.settle() {
+			c.mtuChanged(now)
+		}
+	}
+}
+
+// pto returns the path's probe timeout, for what lasts some of them.
+func (c *Conn) pto() time.Duration { return c.path.det.PTO(recovery.SpaceApplication) }

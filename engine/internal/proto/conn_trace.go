@@ -1,0 +1,135 @@
+package proto
+
+import (
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// event clears the scratch event and returns it, or nil without a tracer.
+func (c *Conn) event(now clock.Time, kind TraceKind) *TraceEvent {
+	if c.tracer == nil {
+		return nil
+	}
+	c.trace = TraceEvent{Time: now, Kind: kind, Path: c.path.id}
+	return &c.trace
+}
+
+func (c *Conn) traceStarted(now clock.Time) {
+	if e := c.event(now, TraceConnectionStarted); e != nil {
+		e.Local, e.Remote, e.ID, e.PeerID = c.path.local, c.path.tuple.remote, c.local.InitialSrcID, c.path.peer.current()
+		c.tracer.Trace(e)
+	}
+	if e := c.event(now, TraceParametersSet); e != nil {
+		e.Parameters = &c.local
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceClosed(now clock.Time, err error) {
+	if e := c.event(now, TraceConnectionClosed); e != nil {
+		e.Err, e.ByPeer = err, c.state == stateDraining
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) tracePeerParameters(now clock.Time) {
+	if e := c.event(now, TraceParametersSet); e != nil {
+		e.Parameters, e.ByPeer = &c.peer, true
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceALPN(now clock.Time) {
+	if e := c.event(now, TraceALPN); e != nil {
+		e.Trigger = c.tls.ConnectionState().NegotiatedProtocol
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceSent(now clock.Time, w *builder) {
+	e := c.event(now, TracePacketSent)
+	e.PacketType, e.Number, e.KeyPhase, e.ECN = w.kind, w.number, w.phase, c.path.mark()
+	e.PeerID, e.Size, e.Payload = c.path.peer.current(), len(w.b)-w.start+tagSize, w.b[w.body:]
+	if w.kind != wire.PacketOneRTT {
+		e.ID = c.local.InitialSrcID
+	}
+	c.tracer.Trace(e)
+}
+
+func (c *Conn) traceReceived(now clock.Time, d *Datagram, r *received) {
+	if e := c.event(now, TracePacketReceived); e != nil {
+		e.PacketType, e.Number, e.KeyPhase, e.ECN = r.kind, r.number, r.phase, d.ECN
+		e.ID, e.PeerID, e.Size, e.Payload = r.src, r.dst, len(r.packet), r.payload
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceDropped(now clock.Time, size int, why string) {
+	if e := c.event(now, TracePacketDropped); e != nil {
+		e.Size, e.Trigger, e.Number = size, why, wire.NoPacket
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
+	if e := c.event(now, TracePacketLost); e != nil {
+		e.Number, e.Size = m.Number, int(m.Size)
+		e.PacketType = [...]wire.PacketType{wire.PacketInitial, wire.PacketHandshake, wire.PacketOneRTT}[sp]
+		c.tracer.Trace(e)
+	}
+}
+
+// traceMetrics traces the recovery state, and a new phase of congestion control.
+func (c *Conn) traceMetrics(now clock.Time) {
+	if c.tracer == nil {
+		return
+	}
+	e := c.event(now, TraceMetricsUpdated)
+	e.Metrics = c.metrics()
+	c.tracer.Trace(e)
+	if phase := c.path.det.State().Phase; phase != c.stats.phase {
+		c.stats.phase = phase
+		e = c.event(now, TraceCongestionState)
+		e.Trigger = phase
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceKeyUpdate(now clock.Time)     { c.traceKeys(now, false) }
+func (c *Conn) tracePeerKeyUpdate(now clock.Time) { c.traceKeys(now, true) }
+
+func (c *Conn) traceKeys(now clock.Time, byPeer bool) {
+	if e := c.event(now, TraceKeyUpdated); e != nil {
+		e.PacketType, e.KeyPhase, e.ByPeer = wire.PacketOneRTT, c.keys.oneRTT.Phase(), byPeer
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceKeyDiscarded(now clock.Time, t wire.PacketType) {
+	if e := c.event(now, TraceKeyDiscarded); e != nil {
+		e.PacketType = t
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceMTU(now clock.Time) {
+	if e := c.event(now, TraceMTUUpdated); e != nil {
+		e.Size = int(c.path.mtu.size())
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceMigration(now clock.Time, state string) {
+	if e := c.event(now, TraceMigrationState); e != nil {
+		e.Trigger, e.Local, e.Remote = state, c.path.local, c.path.tuple.remote
+		c.tracer.Trace(e)
+	}
+}
+
+func (c *Conn) traceECN(now clock.Time, state string) {
+	if e := c.event(now, TraceECNState); e != nil {
+		e.Trigger = state
+		c.tracer.Trace(e)
+	}
+}

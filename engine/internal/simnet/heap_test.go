@@ -1,0 +1,69 @@
+package simnet
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+)
+
+func TestHeapGivesTimesInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h heap[uint64]
+		var want []timed[uint64]
+		seq := uint64(0)
+		take := func() {
+			first := slices.MinFunc(want, func(a, b timed[uint64]) int {
+				return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq))
+			})
+			want = slices.DeleteFunc(want, func(e timed[uint64]) bool { return e == first })
+			if got := h.pop(); got != first.v {
+				t.Fatalf("got %d, want %d", got, first.v)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"push": func(t *rapid.T) {
+				seq++
+				at := clock.Time(rapid.IntRange(1, 5).Draw(t, "at"))
+				h.push(at, seq, seq)
+				want = append(want, timed[uint64]{at, seq, seq})
+			},
+			"pop": func(t *rapid.T) {
+				if len(want) == 0 {
+					t.Skip("empty")
+				}
+				take()
+			},
+		})
+		for len(want) > 0 {
+			take()
+		}
+		if len(h.items) != 0 {
+			t.Fatalf("%d values are left", len(h.items))
+		}
+	})
+}
+
+func TestQueueIsFIFO(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var q queue[int]
+		var want []int
+		for i := range rapid.IntRange(0, 300).Draw(t, "operations") {
+			if len(want) > 0 && rapid.IntRange(0, 2).Draw(t, "pop") == 0 {
+				if got := q.pop(); got != want[0] {
+					t.Fatalf("got %d, want %d", got, want[0])
+				}
+				want = want[1:]
+				continue
+			}
+			q.push(i)
+			want = append(want, i)
+			if got := *q.front(); got != want[0] || q.n != len(want) {
+				t.Fatalf("front %d of %d, want %d of %d", got, q.n, want[0], len(want))
+			}
+		}
+	})
+}

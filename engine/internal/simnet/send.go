@@ -1,0 +1,98 @@
+package simnet
+
+import (
+	"net/netip"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine/internal/buf"
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// Header sizes, bytes, as the relay and netem count a frame: Ethernet without
+// preamble and checksum, IP without options.
+const (
+	ethernetHeader = 14
+	ipv4Header     = 20
+	ipv6Header     = 40
+	udpHeader      = 8
+)
+
+// headers returns what IP and UDP add to a payload between addresses like addr.
+func headers(addr netip.Addr) int {
+	if addr.Is4() {
+		return ipv4Header + udpHeader
+	}
+	return ipv6Header + udpHeader
+}
+
+// packet is a datagram under way.
+type packet struct {
+	from, to netip.AddrPort // as the sender has them, but for a NAT of the sender's
+	ecn      wire.ECN
+	seq      uint64
+	data     []byte // lies in buffer
+	buffer   *buf.Buffer
+}
+
+// Send puts a datagram on the link that has the address from, at the time that the
+// network has, which is what now must say. It borrows data. Like UDP it says nothing
+// of a datagram that is lost: the link's counters do. A sender without a link, or
+// with another time, is a defect of the caller's, and panics.
+func (n *Network) Send(now clock.Time, from, to netip.AddrPort, ecn wire.ECN, data []byte) {
+	if now != n.now {
+		panic("simnet: Send at a time that is not now")
+	}
+	d := n.out(from.Addr())
+	size := len(data) + headers(from.Addr())
+	switch {
+	case size > d.mtu || len(data) > largeBuffer:
+		d.counters.TooLarge++
+		return
+	case d.faults != nil && !n.survives(d, size):
+		return
+	}
+	if d.faults != nil {
+		from = d.faults.nat.outside(now, from)
+	}
+	n.seq++
+	v := d.model.Enqueue(emulation.Time(now), emulation.Packet{Size: emulation.ByteCount(size + ethernetHeader), IPSize: size})
+	if !v.Accepted {
+		return
+	}
+	b := n.memory(len(data))
+	p := packet{from: from, to: to, ecn: ecn, seq: n.seq, buffer: b, data: b.Data[:len(data)]}
+	copy(p.data, data)
+	d.flying.push(p)
+}
+
+// out returns the direction that packets from addr take.
+func (n *Network) out(addr netip.Addr) *direction {
+	for i := range n.interfaces {
+		if n.interfaces[i].addr == addr {
+			return n.interfaces[i].out
+		}
+	}
+	panic("simnet: no link has the address " + addr.String())
+}
+
+// survives reports whether a packet gets past the faults that come before the
+// model, and counts it when not.
+func (n *Network) survives(d *direction, size int) bool {
+	switch {
+	case d.faults.black(n.now):
+		d.counters.BlackedOut++
+		return false
+	case size > d.faults.mtu(n.now):
+		d.counters.TooLarge++
+		return false
+	}
+	return true
+}
+
+func (n *Network) memory(size int) *buf.Buffer {
+	if size <= smallBuffer {
+		return n.small.Get()
+	}
+	return n.large.Get()
+}

@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tquiclab/tquiclab/engine/workload"
+)
+
+// bulk is one host's part in a bulk transfer: an Application that drives the
+// workload's flows.
+type bulk struct {
+	books    *workload.Exchange
+	progress workload.Progress
+	dialler  bool
+	started  bool
+	conns    []*Conn // in the order in which they connected
+	flows    []*flow
+	want     int   // how many flows there will be
+	done     int   // how many are over
+	err      error // the first that ended the transfer early
+}
+
+// flow is a workload's flow on its stream.
+type flow struct {
+	*workload.Flow
+	ended, over bool
+}
+
+// Connected implements Application.
+func (b *bulk) Connected(c *Conn) { b.conns = append(b.conns, c) }
+
+// request opens the dialler's streams and starts to move data.
+func (b *bulk) request(w workload.Bulk, role workload.Role) {
+	b.started = true
+	for i, c := range b.conns {
+		for j := range w.Streams {
+			s, err := c.OpenStream()
+			if err != nil {
+				b.fail(fmt.Errorf("stream %d of session %d: %w", j, i, err))
+				return
+			}
+			f, err := b.books.Dial(w, role, len(b.conns), workload.Place{Session: i, Stream: j})
+			if err != nil {
+				b.fail(err)
+				return
+			}
+			b.attach(s, f)
+			b.write(s)
+		}
+	}
+}
+
+func (b *bulk) attach(s *Stream, f *workload.Flow) *flow {
+	w := &flow{Flow: f}
+	s.Value = w
+	b.flows = append(b.flows, w)
+	return w
+}
+
+// Readable implements Application.
+func (b *bulk) Readable(s *Stream) {
+	f, ok := s.Value.(*flow)
+	if !ok {
+		if b.dialler {
+			b.fail(errors.New("the listener opened a stream"))
+			return
+		}
+		f = b.attach(s, b.books.Serve())
+	}
+	for {
+		err := s.Take(f.Read)
+		switch {
+		case errors.Is(err, ErrBlocked):
+			b.write(s)
+			return
+		case errors.Is(err, io.EOF):
+			if err := f.End(); err != nil {
+				b.fail(err)
+			}
+			b.write(s)
+			return
+		case err != nil:
+			b.fail(err)
+			return
+		}
+	}
+}
+
+// Writable implements Application.
+func (b *bulk) Writable(s *Stream) {
+	if _, ok := s.Value.(*flow); ok {
+		b.write(s)
+	}
+}
+
+// write writes what is pending, as far as there is room, and ends what is done.
+func (b *bulk) write(s *Stream) {
+	f := s.Value.(*flow)
+	for p := f.Pending(); len(p) > 0; p = f.Pending() {
+		n, err := s.Write(p)
+		f.Wrote(n)
+		if errors.Is(err, ErrBlocked) {
+			return
+		}
+		if err != nil {
+			b.fail(fmt.Errorf("write: %w", err))
+			return
+		}
+	}
+	if f.Ending() && !f.ended {
+		f.ended = true
+		if err := s.CloseWrite(); err != nil {
+			b.fail(fmt.Errorf("end the stream: %w", err))
+		}
+	}
+	if f.Done() && !f.over {
+		f.over = true
+		b.done++
+	}
+}
+
+// Closed implements Application.
+func (b *bulk) Closed(_ *Conn, err error) {
+	if !b.finished() {
+		b.fail(fmt.Errorf("the connection ended: %w", err))
+	}
+}
+
+func (b *bulk) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// finished reports whether this side has nothing more to do.
+func (b *bulk) finished() bool { return b.err != nil || (b.started && b.done == b.want) }
+
+// Waiting says what the transfer waits for, for who finds it stuck.
+func (b *bulk) Waiting() string {
+	for _, f := range b.flows {
+		if !f.over {
+			return f.Waiting()
+		}
+	}
+	return "streams"
+}

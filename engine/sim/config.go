@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/simnet"
+	"github.com/tquiclab/tquiclab/engine/workload"
+)
+
+// Engines returns the names of the engines that can be simulated.
+func Engines() []string { return []string{"tquic"} }
+
+// Side is one of the two hosts.
+type Side uint8
+
+// The hosts: the one that dials and the one that listens.
+const (
+	Client Side = iota
+	Server
+)
+
+// String returns the side in lower case.
+func (s Side) String() string {
+	if s == Client {
+		return "client"
+	}
+	return "server"
+}
+
+// Link joins the two hosts.
+type Link struct {
+	// Name is unique. With the seed it gives the link's randomness, the same as in
+	// another backend.
+	Name string
+	// MTU of the interfaces, bytes of IP packet. 0: 1500.
+	MTU int
+	// Up is from the client to the server, Down back.
+	Up, Down emulation.Impairments
+	// Client and Server are the interfaces' addresses, unique in the lab.
+	Client, Server netip.Addr
+
+	// faults, by simnet.Way, are for this package's tests: no topology has them.
+	faults [2]simnet.Faults
+}
+
+// Config is one simulated transfer.
+type Config struct {
+	// Links that the engine uses. tquic uses one.
+	Links []Link
+	// Seed is of everything random in the network and the hosts.
+	Seed uint64
+	// Bulk is the workload. Its Seed is of the data alone.
+	Bulk        workload.Bulk
+	Sender      Side
+	Connections int // 0: 1
+	// Congestion names the congestion control. Empty: the engine's default.
+	Congestion string
+	// QLOG is a folder, which must exist, for a qlog file of each connection and side.
+	// Empty: none.
+	QLOG string
+	// SetUp bounds the handshakes, Bound what follows, both in virtual time. 0: 30 s, and
+	// no bound.
+	SetUp, Bound time.Duration
+	// Sample, which may be nil, is called every 100 ms of the transfer's virtual time.
+	Sample func(Sample)
+}
+
+const defaultSetUp = 30 * time.Second
+
+// Validate returns every reason why c cannot run, joined, or nil.
+func (c Config) Validate() error {
+	errs := []error{c.Bulk.Validate()}
+	if len(c.Links) > 1 {
+		errs = append(errs, fmt.Errorf("simulate over %d links: tquic uses one: %w", len(c.Links), engine.ErrUnsupported))
+	}
+	if len(c.Links) == 0 {
+		errs = append(errs, errors.New("simulate: there is no link"))
+	}
+	for _, l := range c.Links {
+		if Timeless(l.Up, l.Down) {
+			errs = append(errs, fmt.Errorf("simulate %s: without rate and delay it is as fast as its hosts compute, which takes no time here: give it a rate: %w", l.Name, engine.ErrUnsupported))
+		}
+	}
+	if c.Sender != Client && c.Sender != Server {
+		errs = append(errs, fmt.Errorf("simulate: no side %d", c.Sender))
+	}
+	if c.Connections < 0 {
+		errs = append(errs, fmt.Errorf("simulate: %d connections", c.Connections))
+	}
+	return errors.Join(errs...)
+}
+
+// Timeless reports whether a link with these impairments lets any amount of data
+// through in no time, which no simulation can.
+func Timeless(up, down emulation.Impairments) bool {
+	return slices.ContainsFunc([]emulation.Impairments{up, down}, func(i emulation.Impairments) bool { return i.Rate == 0 }) &&
+		up.Delay+down.Delay == 0
+}

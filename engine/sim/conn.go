@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/proto"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// Conn is a host's side of a connection.
+type Conn struct {
+	host      *Host
+	proto     *proto.Conn
+	link      string
+	streams   map[*proto.Stream]*Stream
+	connected bool
+	dirty     bool
+	timeout   clock.Time
+}
+
+// OpenStream opens a stream in both directions. The error says that the peer allows
+// no more at the moment, or that the connection is over.
+func (c *Conn) OpenStream() (*Stream, error) {
+	s, err := c.proto.OpenStream(wire.Bidi)
+	if err != nil {
+		return nil, fmt.Errorf("open stream: %w", err)
+	}
+	return c.stream(s), nil
+}
+
+// Close ends the connection with an application's error code and reason. Data that
+// is not acknowledged is lost.
+func (c *Conn) Close(code uint64, reason string) {
+	c.proto.Close(c.host.now(), code, reason)
+	c.host.touch(c)
+}
+
+// Stats returns the connection's statistics so far.
+func (c *Conn) Stats() engine.Stats {
+	s := c.proto.Stats()
+	out := engine.Stats{Congestion: s.Congestion}
+	for _, p := range s.Paths {
+		out.Paths = append(out.Paths, engine.PathStats{
+			Link: c.link, SRTT: p.SRTT, SentPackets: p.SentPackets, LostPackets: p.LostPackets,
+		})
+	}
+	return out
+}
+
+// Metrics is the state of a connection's congestion control and path.
+type Metrics struct {
+	SRTT, MinRTT     time.Duration
+	CongestionWindow int64 // bytes
+	BytesInFlight    int64
+	SlowStart        bool
+	MTU              int // UDP payload, bytes
+}
+
+// Metrics returns the state at the moment.
+func (c *Conn) Metrics() Metrics {
+	p := c.proto.Stats().Paths[0]
+	return Metrics{
+		SRTT: p.SRTT, MinRTT: p.MinRTT, CongestionWindow: int64(p.CongestionWindow), BytesInFlight: int64(p.BytesInFlight),
+		SlowStart: p.SSThresh == 0 || p.CongestionWindow < p.SSThresh, MTU: int(p.MTU),
+	}
+}
+
+// Link returns the name of the link that the connection was made over.
+func (c *Conn) Link() string { return c.link }
+
+// stream returns the one Stream that stands for s.
+func (c *Conn) stream(s *proto.Stream) *Stream {
+	known := c.streams[s]
+	if known == nil {
+		known = &Stream{conn: c, proto: s}
+		c.streams[s] = known
+	}
+	return known
+}
+
+// flush sends and tells everything that the connection wants to, and what comes of
+// that.
+func (c *Conn) flush(now clock.Time) {
+	h := c.host
+	for c.proto.AppendTransmit(now, &h.train) {
+		h.send(now)
+	}
+	for {
+		e, ok := c.proto.NextEvent()
+		if !ok {
+			break
+		}
+		h.endpoint.HandleEvent(c.proto, e)
+		c.handle(e)
+		h.touch(c) // what the application did may be to be sent
+	}
+	c.timeout = c.proto.NextTimeout().OrNever()
+}
+
+func (c *Conn) handle(e proto.Event) {
+	app := c.host.app
+	switch e.Kind {
+	case proto.HandshakeComplete:
+		c.connected = true
+		app.Connected(c)
+	case proto.StreamReadable:
+		app.Readable(c.stream(e.Stream))
+	case proto.StreamWritable:
+		app.Writable(c.stream(e.Stream))
+	case proto.StreamOpened:
+		for {
+			s, ok := c.proto.AcceptStream(e.Direction)
+			if !ok {
+				break
+			}
+			c.stream(s)
+		}
+	case proto.Closed:
+		app.Closed(c, e.Err)
+	case proto.Drained:
+		c.host.forget(c)
+	}
+}

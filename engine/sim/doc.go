@@ -1,0 +1,34 @@
+// Package sim is a whole lab in virtual time: links as a topology asks for, tquic on
+// both ends, in one process, without root and without waiting. A transfer of a
+// minute takes as long as its packets take to compute.
+//
+// Run is the facade that `tquiclab run --backend sim` uses: one bulk transfer over
+// one link's worth of engine, with the same protocol, checks and definitions as
+// engine/workload's Request and Serve. Lab is for tests and researchers: the network
+// and both hosts, driven event by event.
+//
+// It simulates the protocol, not a machine: what runs is the engine's core
+// (engine/internal/proto) over engine/internal/simnet, without the driver, sockets
+// and kernel that carry it in earnest.
+//
+// Files: config.go says what to run, run.go runs it, bulk.go is the transfer as an
+// Application, report.go and sample.go what comes out; lab.go is the network and its
+// two hosts, host.go a host, conn.go and stream.go what its Application holds,
+// identity.go the seeded certificate and keys, qlog.go the hosts' traces.
+//
+// # Invariants
+//
+// One goroutine owns a Lab and all that belongs to it; callbacks run in Run. One
+// Config gives one Report, on every machine: times, losses and counts. Only the bits
+// of key shares, signatures and tickets differ between two runs, since crypto/tls
+// takes them from the system; testing/cryptotest.SetGlobalRandom makes them equal
+// too.
+//
+// # Limitations
+//
+// Hosts compute in no time: CPU time, memory and allocations do not exist here and
+// stay zero. So a link without rate and delay cannot be simulated; it is as fast as
+// its hosts. Socket buffers never overflow, and a train of datagrams reaches its
+// link at one instant. An engine is simulated that has its protocol core apart from
+// its I/O: tquic alone (Engines).
+package sim

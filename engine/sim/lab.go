@@ -1,0 +1,188 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/simnet"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// LabConfig is what a Lab is made with.
+type LabConfig struct {
+	Links []Link
+	Seed  uint64
+	// Congestion names both hosts' congestion control. Empty: the engine's default.
+	Congestion string
+	// Streams is how many streams a peer may have open at once. 0: 100.
+	Streams int
+	// QLOG as in Config.
+	QLOG string
+}
+
+// Lab is two hosts, and the links between them, in virtual time.
+type Lab struct {
+	// Client dials, Server listens.
+	Client, Server *Host
+
+	network *simnet.Network
+	links   []labLink
+	epoch   clock.Time
+}
+
+type labLink struct {
+	Link
+	wire *simnet.Link
+}
+
+// NewLab returns a lab in which nothing has happened. The two applications hear of
+// what does.
+func NewLab(c LabConfig, client, server Application) (*Lab, error) {
+	l := &Lab{network: simnet.New(c.Seed)}
+	l.epoch = l.network.Now()
+	a, b := l.network.AddNode("client"), l.network.AddNode("server")
+	largest := maxUDPPayload
+	var errs []error
+	for _, k := range c.Links {
+		w, err := l.network.Connect(a, b, simnet.LinkConfig{
+			Name: k.Name, MTU: k.MTU,
+			Impairments: [2]emulation.Impairments{simnet.Up: k.Up, simnet.Down: k.Down},
+			Faults:      k.faults,
+			Addresses:   [2][]netip.Addr{{k.Client}, {k.Server}},
+		})
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		l.links = append(l.links, labLink{k, w})
+		largest = min(largest, payloadOf(w.MTU(), k.Client))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	id, err := newIdentity(c.Seed, func() time.Time { return calendar.Add(l.Elapsed()) })
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range []struct {
+		host **Host
+		side wire.Perspective
+		node *simnet.Node
+		app  Application
+	}{{&l.Client, wire.Client, a, client}, {&l.Server, wire.Server, b, server}} {
+		if *h.host, err = newHost(l, h.side, c, id, largest, h.app); err != nil {
+			return nil, fmt.Errorf("%s: %w", h.side, err)
+		}
+		(*h.host).node = h.node
+		h.node.Attach(*h.host)
+	}
+	return l, nil
+}
+
+// Elapsed returns the virtual time since the lab's beginning.
+func (l *Lab) Elapsed() time.Duration { return l.network.Elapsed() }
+
+// Events returns how many events have happened: packets delivered and timers come.
+func (l *Lab) Events() uint64 { return l.network.Events() }
+
+// At plans a call of f for when so much virtual time will have passed since the
+// lab's beginning, or for now.
+func (l *Lab) At(elapsed time.Duration, f func()) { l.network.At(l.epoch.Add(elapsed), f) }
+
+// contextEvents is how many events pass between two looks at the context.
+const contextEvents = 1 << 10
+
+// Run lets things happen until stop returns true, which is asked before each event,
+// or until so much virtual time has passed since the lab's beginning; 0: no bound. A
+// nil stop never stops. It returns an error when ctx ends, with its cause, or when
+// nothing is left to happen and stop is not true.
+func (l *Lab) Run(ctx context.Context, until time.Duration, stop func() bool) error {
+	end := clock.Never
+	if until > 0 {
+		end = l.epoch.Add(until)
+	}
+	asked, canceled := 0, false
+	err := l.network.Run(end, func() bool {
+		if asked++; asked%contextEvents == 1 && ctx.Err() != nil {
+			canceled = true
+		}
+		return canceled || (stop != nil && stop())
+	})
+	if canceled {
+		return fmt.Errorf("simulate: interrupted: %w", context.Cause(ctx))
+	}
+	if stall, ok := errors.AsType[*simnet.StallError](err); ok && stall.Stall == simnet.Idle && stop == nil {
+		return nil // all is said and done
+	}
+	return err
+}
+
+// Set changes a link's impairments from now on.
+func (l *Lab) Set(link string, up, down emulation.Impairments) error {
+	k, err := l.link(link)
+	if err != nil {
+		return err
+	}
+	return errors.Join(k.wire.Set(simnet.Up, up), k.wire.Set(simnet.Down, down))
+}
+
+// Counters returns what a link has done so far.
+func (l *Lab) Counters(link string) (LinkCounters, error) {
+	k, err := l.link(link)
+	if err != nil {
+		return LinkCounters{}, err
+	}
+	return k.counters(), nil
+}
+
+// LinkCounters is what a link has done, in frames.
+type LinkCounters struct {
+	Link     string
+	Up, Down emulation.Counters
+}
+
+func (k *labLink) counters() LinkCounters {
+	return LinkCounters{Link: k.Name, Up: k.wire.Counters(simnet.Up).Counters, Down: k.wire.Counters(simnet.Down).Counters}
+}
+
+func (l *Lab) link(name string) (*labLink, error) {
+	for i := range l.links {
+		if l.links[i].Name == name {
+			return &l.links[i], nil
+		}
+	}
+	return nil, fmt.Errorf("the lab has no link %q", name)
+}
+
+const (
+	maxUDPPayload = 65527
+	udpHeader     = 8
+)
+
+// payloadOf returns the largest UDP payload in an IP packet of mtu bytes.
+func payloadOf(mtu int, addr netip.Addr) int {
+	if addr.Is4() {
+		return mtu - 20 - udpHeader
+	}
+	return mtu - 40 - udpHeader
+}
+
+// linkOf returns the name of the link that has the address.
+func (l *Lab) linkOf(addr netip.Addr) string {
+	for _, k := range l.links {
+		if k.Client == addr || k.Server == addr {
+			return k.Name
+		}
+	}
+	return ""
+}
+
+// Close writes out what the lab still keeps: qlog files. The lab is over then.
+func (l *Lab) Close() error {
+	return errors.Join(l.Client.traces.close(), l.Server.traces.close())
+}

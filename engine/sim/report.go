@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"errors"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/workload"
+)
+
+// Report is what a simulated transfer came to. Its times are virtual.
+type Report struct {
+	// Sender and Receiver are the two sides' reports, by the definitions of a real
+	// transfer. Their times count from the lab's beginning.
+	Sender, Receiver workload.Report
+	// Stats are the sender's, one of each connection, as they stood at the end.
+	Stats []engine.Stats
+	// Links is what the links did during the transfer, in Config's order; empty when it
+	// never began.
+	Links []LinkCounters
+	// SetUp is how long the handshakes took, Elapsed how long the transfer, from open
+	// connections to its last event.
+	SetUp, Elapsed time.Duration
+	// Events is how many events the simulation had: what it cost to compute.
+	Events uint64
+}
+
+// Goodput returns the payload delivered per second, in bit/s: from the sender's first
+// write to the receiver's last byte. 0 when nothing arrived.
+func (r Report) Goodput() float64 {
+	d := r.Receiver.LastNS - r.Sender.StartNS
+	if r.Receiver.Bytes == 0 || d <= 0 {
+		return 0
+	}
+	return float64(r.Receiver.Bytes) * 8e9 / float64(d)
+}
+
+// Err returns why the transfer is not what was asked for, or nil.
+func (r Report) Err() error {
+	switch {
+	case !r.Receiver.Intact:
+		return errors.New("not intact: the receiver says: " + r.Receiver.Reason)
+	case !r.Sender.Intact:
+		return errors.New("not intact: the sender says: " + r.Sender.Reason)
+	}
+	return nil
+}

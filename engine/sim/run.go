@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine/workload"
+)
+
+// run is the state of one call of Run.
+type run struct {
+	Config
+	lab   *Lab
+	sides [2]*bulk // by Side
+	began time.Duration
+	start []LinkCounters // when the transfer began
+}
+
+// Run simulates one transfer. The error says that it could not be simulated or did
+// not come to its end; the Report says how far it came. A transfer that ended but is
+// not intact is no error: see Report.Err. An error wraps engine.ErrUnsupported when
+// the transfer is none for a simulation.
+func Run(ctx context.Context, c Config) (report Report, err error) {
+	if err := c.Validate(); err != nil {
+		return Report{}, err
+	}
+	if c.Connections == 0 {
+		c.Connections = 1
+	}
+	if c.SetUp == 0 {
+		c.SetUp = defaultSetUp
+	}
+	r := &run{Config: c}
+	if err := r.build(); err != nil {
+		return Report{}, err
+	}
+	defer func() { err = errors.Join(err, r.lab.Close()) }()
+	if err := r.connect(ctx); err != nil {
+		return r.report(err), err
+	}
+	err = r.transfer(ctx)
+	return r.report(err), err
+}
+
+// build makes the lab.
+func (r *run) build() error {
+	for side := range r.sides {
+		b := &bulk{dialler: Side(side) == Client, want: r.Connections * r.Bulk.Streams}
+		// The clock is asked only once there is a lab.
+		b.books = workload.NewExchange(func() int64 { return int64(r.lab.network.Now()) }, &b.progress)
+		r.sides[side] = b
+	}
+	var err error
+	r.lab, err = NewLab(LabConfig{
+		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams, QLOG: r.QLOG,
+	}, r.sides[Client], r.sides[Server])
+	return err
+}
+
+// connect opens the connections. Like a real trial's, they are open on both sides
+// before the transfer begins.
+func (r *run) connect(ctx context.Context) error {
+	for range r.Connections {
+		if _, err := r.lab.Client.Dial(r.Links[0].Name); err != nil {
+			return err
+		}
+	}
+	open := func() bool {
+		return len(r.sides[Client].conns) == r.Connections && len(r.sides[Server].conns) == r.Connections
+	}
+	if err := r.lab.Run(ctx, r.SetUp, func() bool { return open() || r.failed() != nil }); err != nil {
+		return err
+	}
+	if err := r.failed(); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	if !open() {
+		return fmt.Errorf("set-up not over after %v", r.SetUp)
+	}
+	return nil
+}
+
+// transfer moves the data.
+func (r *run) transfer(ctx context.Context) error {
+	r.began = r.lab.Elapsed()
+	r.start = r.counters()
+	until := time.Duration(0)
+	if r.Bound > 0 {
+		until = r.began + r.Bound
+	}
+	role := workload.Receive
+	if r.Sender == Client {
+		role = workload.Send
+	}
+	r.sides[Server].started = true
+	r.sides[Client].request(r.Bulk, role)
+	if r.Sample != nil {
+		r.lab.At(r.began+sampleEvery, r.sample)
+	}
+	both := func() bool { return r.sides[Client].finished() && r.sides[Server].finished() }
+	if err := r.lab.Run(ctx, until, func() bool { return both() || r.failed() != nil }); err != nil {
+		return err
+	}
+	if err := r.failed(); err != nil {
+		return err
+	}
+	if !both() {
+		return fmt.Errorf("transfer not over after %v", r.Bound)
+	}
+	return nil
+}
+
+// failed returns what ended the transfer early, or nil.
+func (r *run) failed() error { return errors.Join(r.sides[Client].err, r.sides[Server].err) }
+
+// sample tells how far the transfer is, and plans the next time.
+func (r *run) sample() {
+	s := Sample{At: r.lab.Elapsed() - r.began, Received: r.receiver().progress.Bytes(), Links: r.moved()}
+	r.Sample(s)
+	r.lab.At(r.lab.Elapsed()+sampleEvery, r.sample)
+}
+
+func (r *run) sender() *bulk   { return r.sides[r.Sender] }
+func (r *run) receiver() *bulk { return r.sides[1-r.Sender] }
+
+func (r *run) counters() []LinkCounters {
+	var all []LinkCounters
+	for i := range r.lab.links {
+		all = append(all, r.lab.links[i].counters())
+	}
+	return all
+}
+
+// moved returns what the links did since the transfer began.
+func (r *run) moved() []LinkCounters {
+	all := r.counters()
+	for i := range r.start {
+		all[i] = all[i].since(r.start[i])
+	}
+	return all
+}
+
+// report sums up. err is what ended the transfer early.
+func (r *run) report(err error) Report {
+	out := Report{
+		Sender: r.sender().books.Report(err), Receiver: r.receiver().books.Report(err),
+		SetUp: r.lab.Elapsed(), Events: r.lab.Events(),
+	}
+	if r.start != nil {
+		out.Links, out.SetUp, out.Elapsed = r.moved(), r.began, r.lab.Elapsed()-r.began
+	}
+	for _, c := range r.sender().conns {
+		out.Stats = append(out.Stats, c.Stats())
+	}
+	return out
+}

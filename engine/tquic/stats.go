@@ -1,0 +1,59 @@
+package tquic
+
+import "time"
+
+// Stats is what a connection has done so far, and how it is now.
+type Stats struct {
+	Congestion string // control in use
+	Paths      []PathStats
+
+	SentDatagrams, ReceivedDatagrams uint64 // UDP payloads
+	Trains                           uint64 // groups of datagrams that left in one system call
+	DroppedPackets                   uint64 // received and ignored: broken, late or repeated
+	KeyUpdates, PeerKeyUpdates       int
+	EarlyData                        bool // 0-RTT was offered and accepted
+	Retried                          bool // the server asked for a proof of the address
+	Copies                           Copies
+}
+
+// Copies counts the payload bytes of streams that were copied, by place. Encryption
+// moves data too and is not counted: it reads one place and writes another.
+type Copies struct {
+	Write      uint64 // from the application into the send buffer
+	Packet     uint64 // from there into packets
+	Reassembly uint64 // of received data, to hold less memory
+	Read       uint64 // to the application
+}
+
+// PathStats is the part of one path.
+type PathStats struct {
+	SRTT, MinRTT, LatestRTT, RTTVar time.Duration
+	CongestionWindow, BytesInFlight int64
+	PacingRate                      int64 // bit/s
+	MTU                             int   // UDP payload, bytes
+	ECN                             bool  // packets are marked
+
+	SentPackets, ReceivedPackets, LostPackets uint64
+	SentBytes, ReceivedBytes                  uint64 // UDP payload
+}
+
+// Stats returns the connection's statistics.
+func (c *Conn) Stats() Stats {
+	p := c.driver.Stats()
+	s := Stats{
+		Congestion:    p.Congestion,
+		SentDatagrams: p.SentDatagrams, ReceivedDatagrams: p.ReceivedDatagrams, Trains: p.Trains, DroppedPackets: p.DroppedPackets,
+		KeyUpdates: p.KeyUpdates, PeerKeyUpdates: p.PeerKeyUpdates, EarlyData: p.EarlyData, Retried: p.Retried,
+		Copies: Copies(p.Copies),
+	}
+	for _, q := range p.Paths {
+		s.Paths = append(s.Paths, PathStats{
+			SRTT: q.SRTT, MinRTT: q.MinRTT, LatestRTT: q.LatestRTT, RTTVar: q.RTTVar,
+			CongestionWindow: int64(q.CongestionWindow), BytesInFlight: int64(q.BytesInFlight), PacingRate: q.PacingRate,
+			MTU: int(q.MTU), ECN: q.ECN,
+			SentPackets: q.SentPackets, ReceivedPackets: q.ReceivedPackets, LostPackets: q.LostPackets,
+			SentBytes: q.SentBytes, ReceivedBytes: q.ReceivedBytes,
+		})
+	}
+	return s
+}

@@ -1,0 +1,212 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/sim"
+	"github.com/tquiclab/tquiclab/engine/workload"
+	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/sampler"
+	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/topologies"
+)
+
+// simulation is the venue in virtual time: each trial is a lab of its own in this
+// process, whose links do to packets what the model says, exactly.
+type simulation struct {
+	*run
+	shown time.Time // when progress was last told
+}
+
+// newSimulation refuses what cannot be simulated.
+func newSimulation(r *run, arms []arm) (*simulation, error) {
+	s := &simulation{run: r}
+	var errs []error
+	for _, a := range arms {
+		if !slices.Contains(sim.Engines(), a.Engine) {
+			errs = append(errs, fmt.Errorf("%s cannot be simulated, only %s can: %w", a.Engine, strings.Join(sim.Engines(), ", "), engine.ErrUnsupported))
+			continue
+		}
+		c, err := s.config(planned{round: 1, arm: a})
+		if err == nil {
+			err = c.Validate()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a.label(), err))
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+// begin implements venue: nothing breaks here.
+func (s *simulation) begin(ctx context.Context) (context.Context, error) { return ctx, nil }
+
+// end implements venue. The model is what was asked for: there is nothing to
+// calibrate, and no lateness.
+func (s *simulation) end(context.Context) []string { return nil }
+
+// config returns what one trial simulates. Each round has its own luck; all arms of
+// a round have the same, and the first that of the topology's seed.
+func (s *simulation) config(p planned) (sim.Config, error) {
+	w := s.Experiment.Workload
+	c := sim.Config{
+		Seed:        s.Seed + uint64(p.round-1)<<32,
+		Bulk:        workload.Bulk{Seed: s.Seed + uint64(p.round), Bytes: w.Bytes, Duration: w.Duration, Streams: w.Streams},
+		Sender:      sim.Server,
+		Connections: w.Connections,
+		Congestion:  p.arm.Congestion,
+		SetUp:       s.Patience,
+		Bound:       transferBound(w, p.arm.links, s.Experiment.From, s.Patience),
+	}
+	if s.Experiment.From == s.dialler {
+		c.Sender = sim.Client
+	}
+	var errs []error
+	for _, l := range p.arm.links {
+		link, err := s.link(l)
+		errs = append(errs, err)
+		c.Links = append(c.Links, link)
+	}
+	return c, errors.Join(errs...)
+}
+
+// link turns a topology's link so that up leads from the dialler to the listener.
+func (s *simulation) link(l topologies.Link) (sim.Link, error) {
+	out := sim.Link{Name: l.Name, MTU: l.MTU, Up: direction(l, s.dialler), Down: direction(l, s.listener)}
+	for _, end := range []struct {
+		node string
+		addr *netip.Addr
+	}{{s.dialler, &out.Client}, {s.listener, &out.Server}} {
+		addresses := l.Addresses[l.End(end.node)]
+		if len(addresses) == 0 {
+			return sim.Link{}, fmt.Errorf("link %s has no address at %s", l.Name, end.node)
+		}
+		*end.addr = addresses[0].Addr()
+	}
+	return out, nil
+}
+
+// trial implements venue.
+func (s *simulation) trial(ctx context.Context, p planned) (results.Trial, error) {
+	series, err := s.Folder.Series(p.name())
+	if err != nil {
+		return results.Trial{}, err
+	}
+	m := measurement{planned: p, from: s.Experiment.From, to: s.Experiment.To}
+	var sampled samples
+	m.failure = s.simulate(ctx, &m, func(at sampler.Sample, received int64) {
+		sampled.add(series, at, received)
+		s.show(p, at, received)
+	})
+	return m.trial(), errors.Join(sampled.err, series.Close())
+}
+
+func (s *simulation) simulate(ctx context.Context, m *measurement, sink func(sampler.Sample, int64)) error {
+	c, err := s.config(m.planned)
+	if err != nil {
+		return err
+	}
+	if c.QLOG, err = s.qlogFolder(m.planned); err != nil {
+		return err
+	}
+	var before sampler.Sample
+	c.Sample = func(v sim.Sample) {
+		at := s.sample(v, before)
+		before = at
+		sink(at, v.Received)
+	}
+	report, err := sim.Run(ctx, c)
+	m.sender.Report, m.receiver.Report = report.Sender, report.Receiver
+	m.sender.Stats = report.Stats
+	m.received = report.Receiver.Bytes
+	if len(report.Links) > 0 {
+		m.totals = s.totals(report.Links)
+	}
+	for i, l := range m.arm.links {
+		if l.Impaired() && i < len(report.Links) {
+			m.wires = append(m.wires, s.wire(l, report.Links[i]))
+		}
+	}
+	return err
+}
+
+// progressEvery is the real time between two reports of progress: virtual time flies.
+const progressEvery = 100 * time.Millisecond
+
+func (s *simulation) show(p planned, at sampler.Sample, received int64) {
+	if now := time.Now(); now.Sub(s.shown) >= progressEvery {
+		s.shown = now
+		s.Progress(s.progressAt(p, at, received))
+	}
+}
+
+// totals returns what the interfaces at both ends would have counted.
+func (s *simulation) totals(links []sim.LinkCounters) sampler.Totals {
+	t := sampler.Totals{}
+	for _, l := range links {
+		t[sampler.Interface{Node: s.dialler, Link: l.Link}] = ends(l.Up, l.Down)
+		t[sampler.Interface{Node: s.listener, Link: l.Link}] = ends(l.Down, l.Up)
+	}
+	return t
+}
+
+// ends returns an interface's counters from its link's two directions.
+func ends(out, in emulation.Counters) sampler.Counters {
+	return sampler.Counters{
+		TxPackets: out.ArrivedPackets, TxBytes: out.ArrivedBytes,
+		RxPackets: in.DepartedPackets, RxBytes: in.DepartedBytes,
+	}
+}
+
+// sample makes a sampler's sample of a simulated one.
+func (s *simulation) sample(v sim.Sample, before sampler.Sample) sampler.Sample {
+	out := sampler.Sample{At: v.At, Rates: map[sampler.Interface]sampler.Rates{}}
+	t := s.totals(v.Links)
+	seconds := (v.At - before.At).Seconds()
+	i := 0
+	for _, l := range v.Links {
+		for _, node := range []string{s.Experiment.From, s.Experiment.To} {
+			at := sampler.Interface{Node: node, Link: l.Link}
+			r := sampler.Record{T: float64(v.At.Microseconds()) / 1e3, Interface: at, Counters: t[at]}
+			moved := r.Counters
+			if i < len(before.Records) {
+				moved = moved.Sub(before.Records[i].Counters)
+			}
+			out.Records = append(out.Records, r)
+			out.Rates[at] = sampler.Rates{Rx: float64(moved.RxBytes) * 8 / seconds, Tx: float64(moved.TxBytes) * 8 / seconds}
+			i++
+		}
+	}
+	return out
+}
+
+// wire returns what the wire in the middle of the link would have counted, turned
+// back to the topology's directions.
+func (s *simulation) wire(l topologies.Link, c sim.LinkCounters) lab.WireStatus {
+	w := lab.WireStatus{Link: l.Name, Up: directionStatus(c.Up), Down: directionStatus(c.Down)}
+	if l.End(s.dialler) == 1 {
+		w.Up, w.Down = w.Down, w.Up
+	}
+	return w
+}
+
+func directionStatus(c emulation.Counters) lab.DirectionStatus {
+	d := lab.DirectionStatus{
+		ArrivedPackets: c.ArrivedPackets, PassedPackets: c.DepartedPackets, PassedBytes: c.DepartedBytes,
+		HeldPackets: c.HeldPackets, Dropped: map[string]uint64{},
+	}
+	for reason, n := range c.Dropped {
+		if n > 0 {
+			d.Dropped[emulation.DropReason(reason).String()] = n
+		}
+	}
+	return d
+}
