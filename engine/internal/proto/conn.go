@@ -70,6 +70,7 @@ type Conn struct {
 	pingWanted bool
 
 	// Scratch, used again.
+	opened  bool // a packet of the datagram at hand was
 	outcome recovery.Result
 	tracer  Tracer
 	trace   TraceEvent

@@ -65,9 +65,12 @@ func (c *Conn) traceReceived(now clock.Time, d *Datagram, r *received) {
 	}
 }
 
-func (c *Conn) traceDropped(now clock.Time, size int, why string) {
+func (c *Conn) traceDropped(now clock.Time, u unread, why string) {
 	if e := c.event(now, TracePacketDropped); e != nil {
-		e.Size, e.Trigger, e.Number = size, why, wire.NoPacket
+		e.PacketType, e.ID, e.PeerID, e.Size, e.Trigger, e.Number = u.kind, u.src, u.dst, u.size, why, wire.NoPacket
+		if u.numbered {
+			e.Number = u.number
+		}
 		c.tracer.Trace(e)
 	}
 }
