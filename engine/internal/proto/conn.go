@@ -40,6 +40,7 @@ type Conn struct {
 	complete   bool                     // TLS is done here (RFC 9001, section 4.1.1)
 	confirmed  bool                     // and at the peer (section 4.1.2)
 	early      earlyState
+	reduced    error // what is wrong with the parameters if 0-RTT is accepted
 	doneWanted bool   // HANDSHAKE_DONE is to be sent
 	newToken   []byte // NEW_TOKEN to be sent, or being sent
 	tokenSent  bool

@@ -82,6 +82,7 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 		c.resume(e.Data)
 	case handshake.EventEarlyAccepted:
 		c.early = earlyAccepted
+		return c.reduced // TLS says so after the parameters
 	case handshake.EventEarlyRejected:
 		c.rejectEarly()
 	case handshake.EventComplete:
@@ -151,10 +152,11 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	if err := c.checkPeerIDs(&p); err != nil {
 		return err
 	}
-	if c.early == earlyAccepted || c.early == earlyOffered {
-		if err := checkNotReduced(&c.peer, &p); err != nil && c.early == earlyAccepted {
-			return err
-		}
+	if err := checkPreferred(&p); err != nil {
+		return err
+	}
+	if c.early == earlyOffered {
+		c.reduced = checkNotReduced(&c.peer, &p)
 	}
 	c.peer, c.hasPeer = p, true
 	c.tracePeerParameters(now)
@@ -165,6 +167,20 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	c.path.mtu.setPeerMax(p.MaxUDPPayload)
 	if p.HasResetToken {
 		c.path.peer.setResetToken(p.ResetToken)
+	}
+	if a := &p.PreferredAddress; p.HasPreferredAddress {
+		// RFC 9000, section 5.1.1: its connection ID has the sequence number 1. The address
+		// itself is not used.
+		return c.path.peer.handleNew(wire.NewConnectionID{Sequence: 1, ID: a.ID, Token: a.Token})
+	}
+	return nil
+}
+
+// checkPreferred: a server without connection IDs MUST NOT have a preferred address, a
+// client MUST treat it as a TRANSPORT_PARAMETER_ERROR (RFC 9000, section 18.2).
+func checkPreferred(p *wire.TransportParameters) error {
+	if p.HasPreferredAddress && p.InitialSrcID.Len() == 0 {
+		return wire.Errorf(wire.TransportParameterError, "a preferred address of a server without connection IDs")
 	}
 	return nil
 }

@@ -267,6 +267,10 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	newest := r.number > s.acks.largest()
 	p.receivedPackets++
 	c.traceReceived(now, d, r)
+	at := tuple{d.Local, d.Remote}
+	if r.kind == wire.PacketOneRTT && at != p.tuple {
+		p.heardFrom(at, wire.ByteCount(len(d.Data)))
+	}
 	outcome, err := c.handleFrames(now, d, r)
 	if c.state != stateActive {
 		return
@@ -280,9 +284,8 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	}
 	c.idle.received(now)
 	if r.kind == wire.PacketOneRTT {
-		at := tuple{d.Local, d.Remote}
 		if at != p.tuple {
-			c.arrivedFrom(now, at, len(d.Data), r.dst, outcome.nonProbing && newest)
+			c.arrivedFrom(now, at, r.dst, outcome.nonProbing && newest)
 		}
 		if at == p.tuple && newest {
 			p.usedID = r.dst

@@ -99,7 +99,12 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
 	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.ecn.mark()
-	p.amp.sent(wire.ByteCount(len(t.Buf)))
+	switch at {
+	case p.tuple:
+		p.amp.sent(wire.ByteCount(len(t.Buf)))
+	case p.probed:
+		p.probedAmp.sent(wire.ByteCount(len(t.Buf)))
+	}
 	p.sentBytes += uint64(len(t.Buf))
 	c.stats.trains++
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)

@@ -37,6 +37,11 @@ type path struct {
 	usedID    wire.ConnID // ours that the peer's last packet bore
 	moved     bool        // to another address, since recovery last began anew
 
+	// probed is the tuple other than ours that the peer last sent from, and what may be
+	// sent there: answers to its challenges.
+	probed    tuple
+	probedAmp amplification
+
 	sentBytes, receivedBytes     uint64
 	sentPackets, receivedPackets uint64
 	lostPackets                  uint64
