@@ -118,6 +118,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 		s.skip = wire.NoPacket
 		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 2)
 	}
+	p.spaces[recovery.SpaceApplication].skip = c.skipAfter(0, skipFirst)
 	if c.cfg.ECN {
 		p.ecn = ecnTesting
 	}

@@ -13,6 +13,9 @@ import (
 // section 10.3).
 var ErrStatelessReset = errors.New("QUIC: the peer does not know the connection any more (stateless reset)")
 
+// errNumbersUsed is why a connection ended that sent 2^62 packets.
+var errNumbersUsed = errors.New("QUIC: all packet numbers are used up")
+
 // TimeoutError is why a connection ended that heard nothing.
 type TimeoutError struct {
 	Handshake bool // the handshake took too long; else the connection was idle

@@ -301,5 +301,9 @@ func (c *Conn) handleVersionNegotiation(now clock.Time, h *wire.LongHeader, pack
 		}
 		offered = append(offered, v)
 	}
+	if len(offered) == 0 {
+		return // RFC 8999, section 6: a list that is empty or cut short MUST be ignored
+	}
+	c.tracePeerVersions(now, offered)
 	c.end(now, &VersionError{Offered: offered}, stateDrained)
 }

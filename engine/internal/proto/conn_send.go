@@ -20,6 +20,11 @@ func (c *Conn) AppendTransmit(now clock.Time, t *Transmit) bool {
 	case stateDraining, stateDrained:
 		return false
 	}
+	if c.path.spaces[recovery.SpaceApplication].next > wire.MaxVarint {
+		// RFC 9000, section 12.3: with no packet number left, MUST close without a word.
+		c.end(now, errNumbersUsed, stateDrained)
+		return false
+	}
 	return c.appendResponse(now, t) || c.appendChallenge(now, t) || c.appendProbe(now, t) || c.appendTrain(now, t)
 }
 
