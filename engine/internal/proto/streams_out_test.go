@@ -393,6 +393,21 @@ func TestEarlyRejected(t *testing.T) {
 	}
 }
 
+// TestRefusedWithMoreStreams: who waits for streams hears of the real limit.
+func TestRefusedWithMoreStreams(t *testing.T) {
+	c := newStreamTestSide(t, wire.Client, Config{})
+	c.ss.setPeerLimits(&wire.TransportParameters{InitialMaxStreamsUni: 1})
+	c.open(wire.Uni)
+	if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
+		t.Fatal(err)
+	}
+	c.events = nil
+	c.ss.earlyRejected()
+	c.ss.setPeerLimits(&wire.TransportParameters{InitialMaxStreamsUni: 2})
+	c.wantEvents(StreamsAvailable)
+	c.open(wire.Uni)
+}
+
 // TestLimitsGrowAfterEarlyData: RFC 9000, section 7.4.1: the handshake's limits may be
 // larger than those remembered, and count for the streams that are open.
 func TestLimitsGrowAfterEarlyData(t *testing.T) {
