@@ -58,7 +58,10 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.driver.Listen(config.proto(t), config.backlog()); err != nil {
+	if err := config.checkQLOG(); err != nil {
+		return nil, err
+	}
+	if err := e.driver.Listen(config.proto(t, e.driver.Epoch()), config.backlog()); err != nil {
 		return nil, err
 	}
 	return &Listener{endpoint: e}, nil
@@ -67,7 +70,7 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 // Dial opens a connection to remote and waits for its handshake. The context bounds
 // the dialling, not the connection.
 func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
-	conn, err := e.DialEarly(ctx, remote, t, c)
+	conn, err := e.begin(ctx, remote, t, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +90,13 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 // that does harm when it happens twice. ConnectionState tells after Handshake whether
 // the server took it; what it did not take is sent again by itself.
 func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
+	return e.begin(ctx, remote, t, c, true)
+}
+
+// begin starts a handshake.
+func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	config := c.orDefaults()
+	config.EarlyData = early
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, context.Cause(ctx))
@@ -96,7 +105,10 @@ func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, err)
 	}
-	d, err := e.driver.Dial(config.proto(t), remote)
+	if err := config.checkQLOG(); err != nil {
+		return nil, fmt.Errorf("dial %v: %w", remote, err)
+	}
+	d, err := e.driver.Dial(config.proto(t, e.driver.Epoch()), remote)
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, publicError(err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/netip"
 	"sync"
 
@@ -33,7 +34,9 @@ type Conn struct {
 	datagramIn      signal
 	datagramOutRoom signal
 
-	taken bool // given to the application; Endpoint.mu guards it
+	// Endpoint.mu guards these.
+	offered bool // to Accept
+	taken   bool // by the application
 
 	mu            sync.Mutex
 	core          *proto.Conn
@@ -245,8 +248,16 @@ func (c *Conn) abort() {
 	c.core.Close(c.e.now(), 0, "")
 	c.drainEvents()
 	c.aborted = true
-	finish(c.gone)
+	c.finish()
 	c.wakeUp()
+}
+
+// finish: nothing is left of the connection. mu is held.
+func (c *Conn) finish() {
+	finish(c.gone)
+	if t, ok := c.core.Tracer().(io.Closer); ok {
+		_ = t.Close() // a trace that cannot be written must not harm what it traces
+	}
 }
 
 // waitSent waits until nobody sends.

@@ -192,6 +192,6 @@ func (c *Conn) handleEvent(ev proto.Event) {
 	case proto.Closed:
 		finish(c.done)
 	case proto.Drained:
-		finish(c.gone)
+		c.finish()
 	}
 }

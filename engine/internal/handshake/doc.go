@@ -31,7 +31,7 @@
 // Invariants: a nonce is used once per key, as long as the owner numbers packets of
 // a path upwards; a packet, good or bad, is opened by one AEAD operation, with keys
 // that exist already, so that its time says nothing about its key phase; nothing is
-// allocated for a packet. All types have one owner at a time, but Tokens is safe
+// allocated for a packet, one exception below. All types have one owner at a time, but Tokens is safe
 // for concurrent use. crypto/tls runs a goroutine of its own for each TLS until the
 // handshake is over; Close ends it.
 //
@@ -49,5 +49,7 @@
 //   - A HelloRetryRequest that answers an offer of 0-RTT ends the handshake: Go 1.26's
 //     crypto/tls drops early_data from the second ClientHello after it has computed
 //     the PSK binder over it. Client and server must share a curve for 0-RTT.
+//   - Without assembler for it (amd64 with AVX2 and BMI2 has it) ChaCha20-Poly1305
+//     allocates once for each packet sealed or opened.
 //   - Tokens are accepted any number of times while they are valid.
 package handshake

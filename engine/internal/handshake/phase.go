@@ -5,11 +5,11 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// generation names the keys that a received packet is opened with.
-type generation uint8
+// keySet names the keys that a received packet is opened with.
+type keySet uint8
 
 const (
-	currentKeys generation = iota
+	currentKeys keySet = iota
 	previousKeys
 	nextKeys
 )
@@ -71,7 +71,7 @@ func (o *OneRTT) received(now clock.Time, path wire.PathID, pn wire.PacketNumber
 // on a path that has seen none of this phase it is older. One generation is tried
 // and no other, whatever comes of it: a second attempt would show in time that the
 // Key Phase bit was wrong (RFC 9001, section 9.5).
-func (o *OneRTT) choose(path wire.PathID, pn wire.PacketNumber, phase uint8) generation {
+func (o *OneRTT) choose(path wire.PathID, pn wire.PacketNumber, phase uint8) keySet {
 	if phase == o.Phase() {
 		return currentKeys
 	}
@@ -88,7 +88,7 @@ func (o *OneRTT) choose(path wire.PathID, pn wire.PacketNumber, phase uint8) gen
 
 // opened follows up a packet that was opened, other than in the plain case of
 // current keys and no previous ones.
-func (o *OneRTT) opened(now clock.Time, which generation, path wire.PathID, pn wire.PacketNumber) error {
+func (o *OneRTT) opened(now clock.Time, which keySet, path wire.PathID, pn wire.PacketNumber) error {
 	switch which {
 	case currentKeys:
 		o.received(now, path, pn)

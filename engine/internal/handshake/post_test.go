@@ -14,7 +14,7 @@ func ticket(maxEarlyData ...byte) []byte {
 		1, 0, // nonce
 		0, 2, 7, 7, // ticket
 	}
-	extensions := append([]byte{0, extensionEarlyData, 0, byte(len(maxEarlyData))}, maxEarlyData...)
+	extensions := append([]byte{0, 42, 0, byte(len(maxEarlyData))}, maxEarlyData...)
 	body = append(body, 0, byte(len(extensions)))
 	body = append(body, extensions...)
 	return append([]byte{messageNewSessionTicket, 0, 0, byte(len(body))}, body...)

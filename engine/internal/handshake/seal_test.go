@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"golang.org/x/sys/cpu"
 	"pgregory.net/rapid"
 
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -163,6 +164,16 @@ func TestSealOpen(t *testing.T) {
 	}
 }
 
+// libraryAllocs returns how often the AEAD itself allocates to seal and open one
+// packet. x/crypto's portable ChaCha20-Poly1305 does, once each way; its assembler,
+// which needs these instructions, does not.
+func libraryAllocs(suiteID uint16) float64 {
+	if suiteID == tls.TLS_CHACHA20_POLY1305_SHA256 && !(cpu.X86.HasAVX2 && cpu.X86.HasBMI2) {
+		return 2
+	}
+	return 0
+}
+
 func TestSealAndOpenDoNotAllocate(t *testing.T) {
 	for _, id := range suites {
 		t.Run(tls.CipherSuiteName(id), func(t *testing.T) {
@@ -179,8 +190,8 @@ func TestSealAndOpenDoNotAllocate(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if n > 0 {
-				t.Errorf("%v allocations per packet, want 0", n)
+			if want := libraryAllocs(id); n > want {
+				t.Errorf("%v allocations per packet, want %v", n, want)
 			}
 		})
 	}

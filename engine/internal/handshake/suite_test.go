@@ -79,6 +79,15 @@ func TestExpand(t *testing.T) {
 			wantBytes(t, tt.label, got, tt.want)
 		})
 	}
+	s, err := suiteByID(tls.TLS_CHACHA20_POLY1305_SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.nextSecret(oneRTT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantBytes(t, "next phase's secret", next, "1223504755036d556342ee9361d253421a826c9ecdf3c7148684b36b714881f9")
 }
 
 // The keys that are used are those of the vectors: packets of A.2, A.3 and A.5 prove

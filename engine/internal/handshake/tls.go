@@ -306,11 +306,8 @@ func (t *TLS) resume(s *tls.SessionState) {
 }
 
 // store puts a client's new session into its cache, with the parameters that the
-// server has now.
+// server has now. Without a cache crypto/tls ignores tickets.
 func (t *TLS) store(s *tls.SessionState) error {
-	if t.config.TLS.ClientSessionCache == nil {
-		return nil
-	}
 	s.Extra = append(s.Extra, entry(t.parameters))
 	return t.conn.StoreSession(s)
 }

@@ -300,6 +300,24 @@ func TestCryptoBreaches(t *testing.T) {
 	}
 }
 
+// RFC 9001, section 8.3, while TLS still reads Initial. An error drops the events
+// before it.
+func TestCryptoInEarly(t *testing.T) {
+	client, _ := configs(t)
+	h, err := New(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, h.HandleCrypto(LevelEarly, []byte{1}), wire.ProtocolViolation)
+	if e, ok := h.NextEvent(); ok {
+		t.Errorf("event %q after the error", e.Kind)
+	}
+}
+
 func TestHeldDataIsBounded(t *testing.T) {
 	client, _ := configs(t)
 	c := begin(t, client)

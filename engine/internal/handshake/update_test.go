@@ -137,7 +137,9 @@ func TestOldPacketsAfterUpdate(t *testing.T) {
 			if begins != "own" {
 				e.mustOpen(e.me, late[0])
 			}
-			e.advance(3*testPTO - 1)
+			e.advance(testPTO)
+			e.mustOpen(e.me, e.seal(e.it, 0, 14)) // makes it no longer
+			e.advance(2*testPTO - 1)
 			e.mustOpen(e.me, late[1]) // path 1 has seen no packet of this phase
 			e.advance(1)
 			e.wantOpenError(e.me, late[2], 0)
@@ -157,9 +159,9 @@ func TestOldKeysOnNewPacket(t *testing.T) {
 	e.exchange(0, 10)
 	wrong, below, elsewhere := e.seal(e.it, 0, 12), e.seal(e.it, 0, 9), e.seal(e.it, 1, 12)
 	e.mustUpdate(e.it)
-	e.mustOpen(e.me, e.seal(e.it, 0, 11))
 	e.mustOpen(e.me, e.seal(e.it, 0, 13))
 	e.advance(0)
+	e.mustOpen(e.me, e.seal(e.it, 0, 11)) // late itself
 	e.mustOpen(e.me, below)
 	e.mustOpen(e.me, elsewhere) // numbers of another path say nothing
 	e.wantOpenError(e.me, wrong, wire.KeyUpdateError)
@@ -211,6 +213,35 @@ func TestPeerUpdatesTwice(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A peer may update before it has had a packet of ours: the handshake was enough.
+func TestPeerUpdatesFirst(t *testing.T) {
+	e := newEnds(t, tls.TLS_AES_128_GCM_SHA256)
+	e.it.acked = true
+	e.mustUpdate(e.it)
+	e.mustOpen(e.me, e.seal(e.it, 0, 0))
+	e.wantPhases(1, 1)
+}
+
+// An owner that calls HandleTimeout late loses nothing: an update finds the next keys
+// missing and makes them, and the keys before it stay as long as after any other.
+func TestUpdateBeforeHandleTimeout(t *testing.T) {
+	e := newEnds(t, tls.TLS_AES_128_GCM_SHA256)
+	e.exchange(0, 0)
+	e.mustUpdate(e.it)
+	e.mustOpen(e.me, e.seal(e.it, 0, 1))
+	e.mustOpen(e.it, e.seal(e.me, 0, 1))
+	e.mustOpen(e.me, e.seal(e.it, 0, 2))
+	e.me.Acked(0, 1)
+	late := e.seal(e.it, 0, 3)
+	e.now = e.now.Add(3 * testPTO)
+	e.mustUpdate(e.me)
+	e.advance(0)
+	e.mustOpen(e.me, late)
+	e.mustOpen(e.it, e.seal(e.me, 0, 2))
+	e.mustOpen(e.me, e.seal(e.it, 0, 4))
+	e.wantPhases(0, 0)
 }
 
 // RFC 9001, section 6.3: keys are not derived while a packet is opened, but before

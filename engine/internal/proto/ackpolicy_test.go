@@ -76,6 +76,7 @@ func TestAcksOutOfOrderAreImmediate(t *testing.T) {
 		{"a gap that others fill", []packet{{0, true}, {1, false}}, 2, false},
 		{"a gap below others", []packet{{0, true}, {2, false}}, 3, true},
 		{"below one that elicits none", []packet{{0, true}, {2, false}}, 1, false},
+		{"below one of two", []packet{{0, true}, {5, true}, {3, true}}, 4, true},
 		{"an old gap", []packet{{0, true}, {2, true}}, 3, false},
 	}
 	for _, tt := range tests {

@@ -134,7 +134,7 @@ func (a *acks) receive(now clock.Time, pn wire.PacketNumber, eliciting bool, ecn
 	}
 	a.unacked++
 	a.pace(now)
-	if a.policy.immediate || a.unacked >= a.threshold() || first || a.disordered(pn) {
+	if a.unacked >= a.threshold() || first || a.disordered(pn) {
 		a.urgent = true
 	}
 	a.eliciting = max(a.eliciting, pn)

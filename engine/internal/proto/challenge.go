@@ -98,10 +98,8 @@ func (c *challenge) appendFrame(w *builder, full bool) bool {
 // validates this one. RFC 9000, section 8.2.3: it must have the data of a
 // PATH_CHALLENGE; that it came on another path must not matter.
 func (c *challenge) response(data [8]byte) bool {
-	if c.state != challengeRunning {
-		return false
-	}
-	for i := range c.n {
+	for i := range c.n { // none unless running
+
 		d := &c.data[i]
 		if subtle.ConstantTimeCompare(d.value[:], data[:]) == 1 {
 			*c = challenge{state: challengePassed, full: d.full}
@@ -144,8 +142,8 @@ func (c *challenge) timeout(now clock.Time) bool {
 // owedResponse is a PATH_RESPONSE frame to send, and between which addresses: those
 // on which the PATH_CHALLENGE came (RFC 9000, section 8.2.2).
 type owedResponse struct {
-	local, remote netip.AddrPort
-	data          [8]byte
+	tuple
+	data [8]byte
 }
 
 // owedResponses is a FIFO of them. A peer that sends more challenges than we answer
@@ -160,7 +158,7 @@ func (o *owedResponses) owe(local, remote netip.AddrPort, data [8]byte) {
 	if o.n == len(o.q) {
 		o.pop()
 	}
-	o.q[o.n] = owedResponse{local, remote, data}
+	o.q[o.n] = owedResponse{tuple{local, remote}, data}
 	o.n++
 }
 

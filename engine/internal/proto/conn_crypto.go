@@ -13,7 +13,7 @@ import (
 func (c *Conn) startTLS(now clock.Time) error {
 	t, err := handshake.New(handshake.Config{
 		TLS: c.cfg.TLS, Side: c.side, Parameters: c.local.Append(nil, c.side),
-		Early: true, TicketData: c.remembered(),
+		Early: c.cfg.EarlyData, TicketData: c.remembered(),
 	})
 	if err != nil {
 		return err
@@ -82,6 +82,8 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 		c.resume(e.Data)
 	case handshake.EventEarlyAccepted:
 		c.early = earlyAccepted
+		c.emit(Event{Kind: EarlyAccepted})
+		return c.reduced // TLS says so after the parameters
 	case handshake.EventEarlyRejected:
 		c.rejectEarly()
 	case handshake.EventComplete:
@@ -95,6 +97,8 @@ func (c *Conn) installSealer(e handshake.Event) {
 	case handshake.LevelEarly:
 		c.keys.earlySeal = e.Sealer
 		c.early = earlyOffered
+		c.streams.setPeerLimits(&c.peer)
+		c.datagrams.setPeerMax(wire.ByteCount(c.peer.MaxDatagramFrame))
 	case handshake.LevelHandshake:
 		c.keys.handshakeSeal = e.Sealer
 		c.path.det.HandshakeKeysAvailable()
@@ -110,10 +114,11 @@ func (c *Conn) installOpener(e handshake.Event) {
 	}
 }
 
-// resume takes the server's parameters of the last connection, for 0-RTT. What they
-// say of the old connection alone is not for this one (RFC 9000, section 7.4.1).
+// resume takes the server's parameters of the last connection, for 0-RTT. Only its
+// limits are used: what else they say is of the old connection (RFC 9000, section
+// 7.4.1).
 func (c *Conn) resume(data []byte) {
-	if c.side == wire.Server || c.hasPeer {
+	if c.side == wire.Server || c.hasPeer || !c.cfg.EarlyData {
 		return
 	}
 	p, err := wire.ParseTransportParameters(data, wire.Server)
@@ -121,8 +126,6 @@ func (c *Conn) resume(data []byte) {
 		return // 0-RTT then has no credit and sends nothing
 	}
 	c.peer = p
-	c.streams.setPeerLimits(&c.peer)
-	c.datagrams.setPeerMax(wire.ByteCount(p.MaxDatagramFrame))
 }
 
 // rejectEarly: the server did not take the 0-RTT data. Packets in flight count as
@@ -151,10 +154,11 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	if err := c.checkPeerIDs(&p); err != nil {
 		return err
 	}
-	if c.early == earlyAccepted || c.early == earlyOffered {
-		if err := checkNotReduced(&c.peer, &p); err != nil && c.early == earlyAccepted {
-			return err
-		}
+	if err := checkPreferred(&p); err != nil {
+		return err
+	}
+	if c.early == earlyOffered {
+		c.reduced = checkNotReduced(&c.peer, &p)
 	}
 	c.peer, c.hasPeer = p, true
 	c.tracePeerParameters(now)
@@ -165,6 +169,20 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	c.path.mtu.setPeerMax(p.MaxUDPPayload)
 	if p.HasResetToken {
 		c.path.peer.setResetToken(p.ResetToken)
+	}
+	if a := &p.PreferredAddress; p.HasPreferredAddress {
+		// RFC 9000, section 5.1.1: its connection ID has the sequence number 1. The address
+		// itself is not used.
+		return c.path.peer.handleNew(wire.NewConnectionID{Sequence: 1, ID: a.ID, Token: a.Token})
+	}
+	return nil
+}
+
+// checkPreferred: a server without connection IDs MUST NOT have a preferred address, a
+// client MUST treat it as a TRANSPORT_PARAMETER_ERROR (RFC 9000, section 18.2).
+func checkPreferred(p *wire.TransportParameters) error {
+	if p.HasPreferredAddress && p.InitialSrcID.Len() == 0 {
+		return wire.Errorf(wire.TransportParameterError, "a preferred address of a server without connection IDs")
 	}
 	return nil
 }
@@ -285,5 +303,9 @@ func (c *Conn) handleVersionNegotiation(now clock.Time, h *wire.LongHeader, pack
 		}
 		offered = append(offered, v)
 	}
+	if len(offered) == 0 {
+		return // RFC 8999, section 6: a list that is empty or cut short MUST be ignored
+	}
+	c.tracePeerVersions(now, offered)
 	c.end(now, &VersionError{Offered: offered}, stateDrained)
 }

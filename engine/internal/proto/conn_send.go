@@ -20,6 +20,11 @@ func (c *Conn) AppendTransmit(now clock.Time, t *Transmit) bool {
 	case stateDraining, stateDrained:
 		return false
 	}
+	if c.path.spaces[recovery.SpaceApplication].next > wire.MaxVarint {
+		// RFC 9000, section 12.3: with no packet number left, MUST close without a word.
+		c.end(now, errNumbersUsed, stateDrained)
+		return false
+	}
 	return c.appendResponse(now, t) || c.appendChallenge(now, t) || c.appendProbe(now, t) || c.appendTrain(now, t)
 }
 
@@ -98,8 +103,13 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 // finishTrain completes the transmit and counts it.
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
-	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.ecn.mark()
-	p.amp.sent(wire.ByteCount(len(t.Buf)))
+	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.mark()
+	switch at {
+	case p.tuple:
+		p.amp.sent(wire.ByteCount(len(t.Buf)))
+	case p.probed:
+		p.probedAmp.sent(wire.ByteCount(len(t.Buf)))
+	}
 	p.sentBytes += uint64(len(t.Buf))
 	c.stats.trains++
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)
@@ -211,20 +221,20 @@ func (c *Conn) appendPacket(now clock.Time, b []byte, kind wire.PacketType, m pe
 	s := &c.path.spaces[sp]
 	probe := c.exempt(sp)
 	m.data = m.data || probe
-	acked := false
+	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
 	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(kind))) {
-		acked = s.acks.append(now, &w, ackDelayExponent, multipathOff, c.path.id)
+		ping = ping || s.acks.wantsPing()
+		s.acks.append(now, &w, ackDelayExponent, multipathOff, c.path.id)
 	}
 	if m.data {
-		c.appendFrames(now, &w, s)
+		c.appendFrames(&w, s)
 	}
-	if probe && !w.ackEliciting {
-		appendPing(&w) // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
+	if ping && !w.ackEliciting {
+		appendPing(&w)
 	}
 	if w.empty() {
 		return w.abandon()
 	}
-	_ = acked
 	if fill > 0 {
 		w.pad(fill)
 	}
@@ -248,7 +258,7 @@ func (c *Conn) wantsIn(kind wire.PacketType) bool {
 const multipathOff = false
 
 // appendFrames fills the packet with what is to be sent, most urgent first.
-func (c *Conn) appendFrames(now clock.Time, w *builder, s *space) {
+func (c *Conn) appendFrames(w *builder, s *space) {
 	if w.kind != wire.PacketZeroRTT && !s.crypto.append(w) {
 		return
 	}

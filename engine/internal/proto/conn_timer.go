@@ -66,6 +66,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
+	p.mtu.timeout(now)
 	c.pathTimeout(now)
 }
 

@@ -147,10 +147,18 @@ func (e *Endpoint) Handle(now clock.Time, d *Datagram) Route {
 		e.lastID, e.lastConn = id, c
 		return Route{Conn: c}
 	}
+	// RFC 9000, section 10.3: a datagram that ends in a token MUST be taken for a
+	// stateless reset, whatever its header looks like.
+	if t, ok := resetTail(d.Data); ok {
+		if c := e.resets[t]; c != nil {
+			return Route{Conn: c, Reset: true}
+		}
+	}
 	if h.Long {
 		return e.handleUnknownLong(now, d, &h)
 	}
-	return e.handleUnknownShort(d)
+	e.reset(d)
+	return Route{}
 }
 
 // HandleEvent keeps the routes up to date: the owner passes on every event of every

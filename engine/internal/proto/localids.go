@@ -208,7 +208,7 @@ func (l *localIDs) move(seq uint64, to idState) {
 		if d.seq != seq {
 			continue
 		}
-		if d.state == idKnown || d.state == to {
+		if d.state == idKnown {
 			return
 		}
 		if d.state == idQueued {

@@ -131,6 +131,10 @@ func TestPMTURulesASizeOutAfterThreeLosses(t *testing.T) {
 	if h.p.size() != 1452 {
 		t.Errorf("size %d after the third probe arrived", h.p.size())
 	}
+	// RFC 8899, section 5.1.3: the count begins anew with each that arrives.
+	if h.p.losses != 0 {
+		t.Errorf("%d losses are counted after an arrival", h.p.losses)
+	}
 }
 
 func TestPMTULateProbeCounts(t *testing.T) {
@@ -243,6 +247,7 @@ func TestPMTUBlackHole(t *testing.T) {
 		want     bool
 	}{
 		{"three in a row", []finding{hole, hole, hole}, true},
+		{"large ones arrived before", []finding{{acked: sizes(1472)}, hole, hole, hole}, true},
 		{"two in a row", []finding{hole, hole}, false},
 		{"one burst", []finding{{lost: sizes(1472, 1472, 1472, 1472, 1472, 1472)}}, false},
 		{"small ones arrive", []finding{{sizes(1472), sizes(60)}, {sizes(1472), sizes(1200)}, {sizes(1472), sizes(40)}}, true},

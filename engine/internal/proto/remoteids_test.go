@@ -123,6 +123,9 @@ func TestRemoteIDsNext(t *testing.T) {
 	if id, ok := r.next(); ok || id != first {
 		t.Errorf("next gave %v without a spare ID", id)
 	}
+	if r.isResetToken(wire.ResetToken{}) {
+		t.Error("no token is known, and one counts")
+	}
 	_, token := idsTestID(500)
 	r.setResetToken(token)
 	_ = r.handleNew(idsTestFrame(2, 0))
@@ -148,6 +151,7 @@ func TestRemoteIDsNext(t *testing.T) {
 		t.Errorf("retired (-want +got):\n%s", d)
 	}
 	// RFC 9000, section 13.3: RETIRE_CONNECTION_ID frames are sent again when lost.
+	r.lost(frameRef{kind: refRetireConnectionID, off: 0})
 	r.lost(frameRef{kind: refRetireConnectionID, off: 0})
 	if d := cmp.Diff([]uint64{0}, idsTestRetired(t, r)); d != "" {
 		t.Errorf("retired again (-want +got):\n%s", d)

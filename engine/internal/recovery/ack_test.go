@@ -93,6 +93,18 @@ func TestSkipIsRemembered(t *testing.T) {
 	wantViolation(t, s.tryAck(SpaceApplication, Ack{}, span(1, 10)))
 }
 
+// Each number left out counts while packets from before it are in flight.
+func TestSkipsInFlight(t *testing.T) {
+	s := newStory(t)
+	s.send(1)
+	s.skip(SpaceApplication)
+	s.send(1)
+	s.skip(SpaceApplication)
+	s.send(1)
+	s.ack(one(2))
+	wantViolation(t, s.tryAck(SpaceApplication, Ack{}, span(0, 2)))
+}
+
 // RFC 9002, section 5.1: an ACK frame gives a sample only if it newly acknowledges the
 // largest, and MUST NOT if it newly acknowledges nothing ack-eliciting.
 func TestRTTSampleConditions(t *testing.T) {

@@ -57,6 +57,7 @@ func TestResetPath(t *testing.T) {
 	for range 4 {
 		s.sendAs(SpaceApplication, marked)
 	}
+	s.d.ecn.state = ECNFailed
 	old := s.c
 	s.c = &wide{window: 1 << 20}
 	s.d.ResetPath(s.now, s.c)
@@ -68,7 +69,7 @@ func TestResetPath(t *testing.T) {
 	s.wantInFlight(dgram)
 	s.advance(10 * ms)
 	heard := len(old.acks)
-	s.ackAs(SpaceApplication, Ack{HasECN: true, ECT0: 1}, one(4))
+	s.ackAs(SpaceApplication, Ack{HasECN: true, CE: 1}, one(4))
 	s.wantAcked(4)
 	s.wantLost(1)
 	s.wantInFlight(dgram)
@@ -78,9 +79,12 @@ func TestResetPath(t *testing.T) {
 	if got := s.d.ECN(); got != ECNTesting {
 		t.Errorf("ECN is %v, want it under test anew", got)
 	}
-	s.ackAs(SpaceApplication, Ack{HasECN: true, ECT0: 1}, span(4, 5))
+	s.ackAs(SpaceApplication, Ack{HasECN: true, CE: 1}, span(4, 5))
 	if got := s.d.RTT(); got.Smoothed != 10*ms || len(s.c.acks) != 1 {
 		t.Errorf("RTT = %+v, acks %+v: want a sample from the new path", got, s.c.acks)
+	}
+	if got := s.c.acks[0]; got.Delivered != dgram || got.Round != 1 {
+		t.Errorf("delivered %d in round %d, want the new path's only", got.Delivered, got.Round)
 	}
 	s.wantInFlight(0)
 }

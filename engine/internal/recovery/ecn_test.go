@@ -23,6 +23,7 @@ func TestECNValidation(t *testing.T) {
 		{"marks removed later", Ack{HasECN: true, ECT0: 5}, Ack{HasECN: true, ECT0: 9}, ECNFailed},
 		{"more than was marked", Ack{HasECN: true, ECT0: 5}, Ack{HasECN: true, ECT0: 16}, ECNFailed},
 		{"turned to ECT(1)", Ack{HasECN: true, ECT0: 5, ECT1: 1}, Ack{HasECN: true, ECT0: 10}, ECNFailed},
+		{"ECT(0) falls", Ack{HasECN: true, ECT0: 5}, Ack{HasECN: true, ECT0: 4, CE: 6}, ECNFailed},
 		{"CE falls", Ack{HasECN: true, ECT0: 3, CE: 2}, Ack{HasECN: true, ECT0: 10}, ECNFailed},
 	}
 	for _, tt := range tests {
@@ -85,6 +86,19 @@ func TestECNBlackHole(t *testing.T) {
 	s.wantLost(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 	if got := s.d.ECN(); got != ECNFailed || !s.out.ECNFailed {
 		t.Errorf("state = %v, reported %v, want failed", got, s.out.ECNFailed)
+	}
+}
+
+// A few losses say nothing about ECN.
+func TestECNSurvivesEarlyLoss(t *testing.T) {
+	s := newStory(t)
+	s.sendAs(SpaceApplication, marked)
+	s.send(3)
+	s.advance(ms)
+	s.ack(span(1, 3))
+	s.wantLost(0)
+	if got := s.d.ECN(); got != ECNTesting || s.out.ECNFailed {
+		t.Errorf("state = %v after the loss of one marked packet, want testing", got)
 	}
 }
 

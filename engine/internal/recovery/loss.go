@@ -33,6 +33,7 @@ func (d *Detector) detectLost(now clock.Time, s *space, out *Result) {
 			continue
 		}
 		s.settle(n, lost)
+		p.ByTime = s.largestAcked-n < s.threshold(n)
 		d.lose(s, &p.Sent, &loss, out)
 	}
 	persistent := d.endLosses(s)
@@ -79,7 +80,7 @@ func (d *Detector) lose(s *space, p *Sent, loss *congest.Loss, out *Result) {
 	d.rate.lost += p.Size
 	loss.Bytes += p.Size
 	loss.Largest, loss.LargestSent = p.Number, p.Time
-	loss.TxInFlight, loss.LostSince, loss.AppLimited = p.inFlight, d.rate.lost-p.lost, p.appLimited
+	loss.TxInFlight, loss.LostSince, loss.AppLimited = p.txInFlight, d.rate.lost-p.lost, p.appLimited
 }
 
 // lossRun is a run of ack-eliciting packets of a space, all lost, with none between
@@ -100,10 +101,10 @@ func (d *Detector) endLosses(s *space) (persistent bool) {
 			return persistent
 		case p.fate == acked:
 			s.run = lossRun{}
-		case p.fate == lost && p.AckEliciting && !p.MTUProbe && p.path == d.path &&
+		case p.fate == lost && p.AckEliciting && !p.MTUProbe &&
 			!d.firstSample.IsZero() && p.Time > d.firstSample:
-			// The two packets MUST be ack-eliciting, and a prior RTT sample must have existed
-			// when they were sent.
+			// The two packets MUST be ack-eliciting, and a prior RTT sample, of this path, must
+			// have existed when they were sent.
 			if s.run.start.IsZero() {
 				s.run.start = p.Time
 			}

@@ -187,10 +187,6 @@ func TestPersistentCongestionExample(t *testing.T) {
 	if !s.out.PersistentCongestion || len(s.c.losses) != 1 || !s.c.losses[0].Persistent {
 		t.Errorf("persistent = %v, told %+v: want persistent congestion", s.out.PersistentCongestion, s.c.losses)
 	}
-	// Section 5.2: SHOULD set min_rtt to the newest sample.
-	if got := s.d.RTT(); got.Min != got.Latest {
-		t.Errorf("min_rtt = %v, want %v", got.Min, got.Latest)
-	}
 }
 
 func TestPersistentCongestionConditions(t *testing.T) {
@@ -216,6 +212,12 @@ func TestPersistentCongestionConditions(t *testing.T) {
 			s.advance(3*250*ms + 1)
 			s.send(1)
 		}, true},
+		{"max_ack_delay counts", func(s *story) {
+			s.d.SetMaxAckDelay(100 * ms)
+			s.send(1)
+			s.advance(3 * 350 * ms)
+			s.send(1)
+		}, false},
 		{"one between was acknowledged", func(s *story) {
 			s.send(1)
 			s.advance(long / 2)
@@ -270,8 +272,23 @@ func TestNoPersistentCongestionWithoutSample(t *testing.T) {
 	s.advance(100 * ms)
 	s.ack(span(2, 4))
 	s.wantLost(0, 1)
-	if s.out.PersistentCongestion {
+	if s.out.PersistentCongestion || len(s.c.losses) != 1 {
 		t.Error("persistent congestion among packets sent before the first RTT sample")
+	}
+}
+
+// Nor without any: what was acknowledged gave none.
+func TestNoPersistentCongestionWithoutAnySample(t *testing.T) {
+	s := newStory(t)
+	s.send(1)
+	s.advance(time.Minute)
+	s.send(4)
+	s.sendAs(SpaceApplication, func(p *Sent) { p.AckEliciting = false })
+	s.advance(time.Second)
+	s.ack(one(5))
+	s.wantLost(0, 1, 2, 3, 4)
+	if s.out.PersistentCongestion {
+		t.Error("persistent congestion without an RTT sample")
 	}
 }
 
@@ -282,7 +299,7 @@ func TestPersistentCongestionAcrossDetections(t *testing.T) {
 	s.send(1)
 	s.advance(2 * time.Second)
 	s.send(3)
-	s.advance(50 * ms)
+	s.advance(150 * ms)
 	s.ack(one(4))
 	s.wantLost(1)
 	if s.out.PersistentCongestion {
@@ -292,5 +309,9 @@ func TestPersistentCongestionAcrossDetections(t *testing.T) {
 	s.wantLost(2, 3)
 	if !s.out.PersistentCongestion {
 		t.Error("no persistent congestion after the loss of all that was sent in 2 s")
+	}
+	// RFC 9002, section 5.2: SHOULD set min_rtt to the newest sample.
+	if got := s.d.RTT().Min; got != 150*ms {
+		t.Errorf("min_rtt = %v, want 150ms", got)
 	}
 }

@@ -32,9 +32,10 @@ func (s *story) wantBudget(want, allowed wire.ByteCount) {
 func TestBudgetIsTheWindow(t *testing.T) {
 	s := newStory(t)
 	s.c.window = 10*dgram + 100
-	s.wantBudget(64<<10, 10*dgram+100)
+	s.wantBudget(64<<10, 10*dgram)
+	s.wantBudget(10*dgram+50, 10*dgram+50)
 	s.send(9)
-	s.wantBudget(64<<10, dgram+100)
+	s.wantBudget(64<<10, dgram)
 	s.wantBudget(50, 50)
 	s.send(1)
 	s.wantBudget(50, 50)
@@ -42,12 +43,18 @@ func TestBudgetIsTheWindow(t *testing.T) {
 	if allowed != 0 || next != clock.Never {
 		t.Errorf("budget = %d at %d, want none before an acknowledgment", allowed, next)
 	}
-	s.wantBudget(0, 0)
+	if allowed, next := s.d.Budget(s.now, 0); allowed != 0 || next != clock.Never {
+		t.Errorf("budget for nothing = %d at %d", allowed, next)
+	}
 }
 
 // Before an RTT sample, and below 1 ms, nothing but the window holds packets back.
 func TestBudgetUnpaced(t *testing.T) {
-	s := paced(t, ms/2, 1<<20)
+	s := newStory(t)
+	s.c.window = 50 * dgram
+	s.wantBudget(64<<10, 50*dgram)
+
+	s = paced(t, ms/2, 1<<20)
 	s.wantBudget(1<<20, 1<<20)
 	s.send(800)
 	s.wantBudget(64<<10, 64<<10)
@@ -165,6 +172,52 @@ func TestNoCreditForPauses(t *testing.T) {
 	}
 	if sent > 128<<10 {
 		t.Errorf("%d bytes left at once after a pause", sent)
+	}
+}
+
+// Only a timer that is late is caught up with: not one that was in time, and not the
+// wait for an acknowledgment.
+func TestCreditIsForLateTimersOnly(t *testing.T) {
+	burst := func(s *story) (sent wire.ByteCount) {
+		for {
+			got, _ := s.d.Budget(s.now, 64<<10)
+			if got == 0 {
+				return sent
+			}
+			s.send(int(got / dgram))
+			sent += got
+		}
+	}
+	tests := []struct {
+		name  string
+		story func(s *story, next clock.Time)
+		most  wire.ByteCount
+	}{
+		{"late", func(s *story, next clock.Time) { s.now = next.Add(4 * ms) }, 900_000},
+		{"in time, then a pause", func(s *story, next clock.Time) {
+			s.now = next
+			s.wantBudget(dgram, dgram)
+			s.advance(4 * ms)
+		}, 200_000},
+		{"then the window was full", func(s *story, next clock.Time) {
+			w := s.c.window
+			s.c.window = 0
+			s.now = next
+			s.wantBudget(dgram, 0)
+			s.c.window = w
+			s.advance(4 * ms)
+		}, 200_000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := paced(t, 100*ms, 12_500_000) // 156 kB per ms
+			burst(s)
+			_, next := s.d.Budget(s.now, 64<<10)
+			tt.story(s, next)
+			if got := burst(s); got > tt.most || got < tt.most/4 {
+				t.Errorf("%d bytes at once, want %d at most", got, tt.most)
+			}
+		})
 	}
 }
 

@@ -28,7 +28,7 @@ func (r *rate) sent(p *Sent, inFlight wire.ByteCount) {
 		r.firstSentAt, r.deliveredAt = p.Time, p.Time
 	}
 	p.firstSentAt, p.deliveredAt = r.firstSentAt, r.deliveredAt
-	p.delivered, p.lost, p.inFlight = r.delivered, r.lost, inFlight
+	p.delivered, p.lost, p.txInFlight = r.delivered, r.lost, inFlight
 	p.appLimited = r.limitedUntil != 0
 }
 
@@ -48,7 +48,7 @@ func (r *rate) sample(now clock.Time, n wire.ByteCount, p *Sent, minRTT time.Dur
 	}
 	s = congest.RateSample{
 		AppLimited: p.appLimited, Lost: r.lost - p.lost,
-		PriorDelivered: p.delivered, TxInFlight: p.inFlight,
+		PriorDelivered: p.delivered, TxInFlight: p.txInFlight,
 	}
 	// The longer of the time it took to send and to acknowledge: neither a burst nor
 	// compressed ACKs look like a fast path. Less than an RTT is no sample.

@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -65,6 +66,59 @@ func TestDeliveryRateOfCompressedAcks(t *testing.T) {
 	}
 	if got := s.lastAck().Rate.Rate; got > 1_300_000 {
 		t.Errorf("rate = %d byte/s, want no more than was sent, 1.2 million", got)
+	}
+}
+
+// Nor do those that come together after a pause: packets cannot have arrived faster
+// than they were sent.
+func TestDeliveryRateAfterDelayedAcks(t *testing.T) {
+	s := newStory(t)
+	for at := range wire.PacketNumber(350) {
+		s.send(1)
+		switch {
+		case at >= 100 && at < 200:
+			s.ack(span(0, at-100))
+		case at == 250:
+			s.ack(span(0, 110)) // 40 are late
+		}
+		s.advance(ms)
+	}
+	s.ack(span(0, 251)) // 251 was sent just after the pause
+	if got := s.lastAck().Rate.Rate; got < 1_100_000 || got > 1_210_000 {
+		t.Errorf("rate = %d byte/s, want 1.2 million as sent", got)
+	}
+}
+
+// A pause is no slow path.
+func TestDeliveryRateAfterPause(t *testing.T) {
+	s := newStory(t)
+	for range 2 {
+		s.send(10)
+		s.advance(100 * ms)
+		s.ack(span(0, s.next[SpaceApplication]-1))
+		if got := s.lastAck().Rate.Rate; got != 120_000 {
+			t.Errorf("rate = %d byte/s, want 120000", got)
+		}
+		s.advance(10 * time.Second)
+	}
+}
+
+func TestAppLimitedUntilDelivered(t *testing.T) {
+	s := newStory(t)
+	s.send(5)
+	s.d.SetAppLimited()
+	s.advance(100 * ms)
+	for _, n := range []wire.PacketNumber{1, 4} {
+		s.ack(span(0, n))
+		s.send(1)
+		if !s.c.sent[len(s.c.sent)-1].AppLimited {
+			t.Errorf("no longer limited with only the packets up to %d acknowledged", n)
+		}
+	}
+	s.ack(span(0, 6))
+	s.send(1)
+	if s.c.sent[len(s.c.sent)-1].AppLimited {
+		t.Error("still limited with a packet from after the gap acknowledged")
 	}
 }
 

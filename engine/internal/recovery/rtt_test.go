@@ -51,6 +51,10 @@ func TestRTTGranularity(t *testing.T) {
 	if got := r.lossDelay(); got != ms {
 		t.Errorf("time threshold = %v, want 1ms", got)
 	}
+	r.Latest = 80 * ms // section 6.1.2: the larger of smoothed and latest
+	if got := r.lossDelay(); got != 90*ms {
+		t.Errorf("time threshold = %v after a sample of 80 ms, want 90ms", got)
+	}
 	if got := r.timeout(); got != ms+10 {
 		t.Errorf("PTO = %v, want 1ms and the RTT", got)
 	}

@@ -29,6 +29,9 @@ func TestPTO(t *testing.T) {
 func TestPTOExpires(t *testing.T) {
 	s := sampled(t)
 	s.send(1)
+	if e := s.d.HandleTimeout(s.d.Timeout()-1, &s.out); e.PTO || s.d.PTOCount() != 0 {
+		t.Errorf("expiry %+v before its time", e)
+	}
 	if e := s.expire(); !e.PTO || e.Space != SpaceApplication {
 		t.Errorf("expiry %+v, want a PTO for application data", e)
 	}
@@ -58,17 +61,17 @@ func TestPTOExpires(t *testing.T) {
 func TestPTOBackoffDoesNotOverflow(t *testing.T) {
 	s := sampled(t)
 	s.send(1)
-	for range 200 {
-		s.out.Reset()
-		s.d.HandleTimeout(s.d.Timeout()-1, &s.out)
-		if s.d.Timeout() == clock.Never {
-			break
+	for range 100 {
+		before := s.d.Timeout()
+		if before == clock.Never {
+			return
 		}
 		s.expire()
+		if got := s.d.Timeout(); got <= before {
+			t.Fatalf("timer at %d after one at %d", got, before)
+		}
 	}
-	if got := s.d.Timeout(); got != clock.Never {
-		t.Errorf("timer at %d, want it out of reach", got)
-	}
+	t.Errorf("timer at %d, want it out of reach", s.d.Timeout())
 }
 
 // RFC 9002, section 6.2.1: MUST NOT set the PTO for application data before the
@@ -165,6 +168,12 @@ func TestClientAgainstDeadlockWith0RTT(t *testing.T) {
 	s.ackAs(SpaceInitial, Ack{}, one(0))
 	s.wantTimeout(300 * ms)
 	s.d.PeerValidated()
+	s.wantNoTimeout()
+
+	s = handshakeStory(t, wire.Client)
+	s.sendAs(SpaceInitial, func(*Sent) {})
+	s.ackAs(SpaceInitial, Ack{}, one(0))
+	s.d.HandshakeConfirmed()
 	s.wantNoTimeout()
 }
 
