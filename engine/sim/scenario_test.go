@@ -317,6 +317,7 @@ func (s *scenario) config(side wire.Perspective) proto.Config {
 		MaxUDPPayload: wire.ByteCount(s.mtu - (s.least() - 1200)),
 		// Long enough for neither to come where the network only is bad.
 		HandshakeTimeout: patience, IdleTimeout: patience,
+		EarlyData: s.resume != fresh,
 	}
 	if side == wire.Client {
 		c.KeepAlive = s.keepAlive
