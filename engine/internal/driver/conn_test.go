@@ -245,7 +245,7 @@ func TestHandshakeTimeout(t *testing.T) {
 
 // Data of a resumed connection goes in the first flight.
 func TestEarlyData(t *testing.T) {
-	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	r := newRig(t, "127.0.0.1:0", proto.Config{EarlyData: true})
 	client, server := r.connect()
 	r.stream(client, server) // the ticket came with the handshake's end
 	client.Close(0, "")
