@@ -58,6 +58,7 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	h.config = proto.Config{
 		TLS: id.client, Random: random, ResetKey: id.key(side.String() + " reset"), Congestion: c.Congestion,
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
+		KeepAlive: c.KeepAlive,
 	}
 	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxTrain}
 	h.traces = newTraces(c.QLOG, side)

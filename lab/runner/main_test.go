@@ -76,9 +76,9 @@ func leakedGoroutines() string {
 	return strings.Join(left, "\n\n")
 }
 
-func testEngines() engine.Registry {
-	return engine.NewRegistry(quicgo.New(), quicgo.NewBond())
-}
+func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
+
+func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond()} }
 
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {

@@ -21,6 +21,9 @@ func (c *Conn) NextTimeout() clock.Time {
 		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
+	if !c.pingWanted { // one that waits for the window is asked for once
+		t = min(t, c.idle.keepAliveDeadline())
+	}
 	for i := range p.spaces {
 		if !p.spaces[i].discarded && !c.muted() {
 			t = min(t, p.spaces[i].acks.deadline())
