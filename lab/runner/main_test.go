@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		case "relay":
 			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
-			exit(agent.Main(context.Background(), os.Stdin, os.Stdout, testEngines()))
+			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}))
 		case "agent-that-dies":
 			exit(fmt.Errorf("the cable is on fire"))
 		}

@@ -25,11 +25,11 @@ type Config struct {
 	RetryAbove, MaxConns int
 }
 
-// Idle buffers that an endpoint keeps: 4 MiB of received and 4 MiB of sent data.
+// Idle buffers that an endpoint keeps: 16 MiB of received and 8 MiB of sent data.
 const (
 	recvBufferSize = 128 << 10
-	keepRecv       = 32
-	keepSend       = 64
+	keepRecv       = 128
+	keepSend       = 128
 )
 
 // maxTokens bounds the servers whose address tokens an endpoint remembers.

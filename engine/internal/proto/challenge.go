@@ -142,8 +142,8 @@ func (c *challenge) timeout(now clock.Time) bool {
 // owedResponse is a PATH_RESPONSE frame to send, and between which addresses: those
 // on which the PATH_CHALLENGE came (RFC 9000, section 8.2.2).
 type owedResponse struct {
-	local, remote netip.AddrPort
-	data          [8]byte
+	tuple
+	data [8]byte
 }
 
 // owedResponses is a FIFO of them. A peer that sends more challenges than we answer
@@ -158,7 +158,7 @@ func (o *owedResponses) owe(local, remote netip.AddrPort, data [8]byte) {
 	if o.n == len(o.q) {
 		o.pop()
 	}
-	o.q[o.n] = owedResponse{local, remote, data}
+	o.q[o.n] = owedResponse{tuple{local, remote}, data}
 	o.n++
 }
 

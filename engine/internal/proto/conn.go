@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 
-
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
@@ -28,8 +27,8 @@ const (
 
 // Conn is one side of one connection. Its methods must not run at the same time.
 type Conn struct {
-	cfg   Config
-	side  wire.Perspective
+	cfg  Config
+	side wire.Perspective
 
 	// The handshake.
 	tls        *handshake.TLS
@@ -40,6 +39,7 @@ type Conn struct {
 	complete   bool                     // TLS is done here (RFC 9001, section 4.1.1)
 	confirmed  bool                     // and at the peer (section 4.1.2)
 	early      earlyState
+	reduced    error  // what is wrong with the parameters if 0-RTT is accepted
 	doneWanted bool   // HANDSHAKE_DONE is to be sent
 	newToken   []byte // NEW_TOKEN to be sent, or being sent
 	tokenSent  bool
@@ -61,15 +61,16 @@ type Conn struct {
 	datagrams datagrams
 
 	// The end.
-	state      connState
-	err        error // why, once state is not active
-	closing    closing
-	idle       idle
-	events     events
+	state       connState
+	err         error // why, once state is not active
+	closing     closing
+	idle        idle
+	events      events
 	handshakeBy clock.Time
-	pingWanted bool
+	pingWanted  bool
 
 	// Scratch, used again.
+	opened  bool // a packet of the datagram at hand was
 	outcome recovery.Result
 	tracer  Tracer
 	trace   TraceEvent
@@ -116,6 +117,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 		s.skip = wire.NoPacket
 		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 0)
 	}
+	p.spaces[recovery.SpaceApplication].skip = c.skipAfter(0, skipFirst)
 	p.ecn = c.cfg.ECN
 	p.issued.init(id, c.newID, c.emit)
 	c.path = p

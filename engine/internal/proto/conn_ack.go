@@ -176,4 +176,3 @@ func (c *Conn) probeFrames(s *space) {
 		}
 	}
 }
-

@@ -13,6 +13,9 @@ import (
 // section 10.3).
 var ErrStatelessReset = errors.New("QUIC: the peer does not know the connection any more (stateless reset)")
 
+// errNumbersUsed is why a connection ended that sent 2^62 packets.
+var errNumbersUsed = errors.New("QUIC: all packet numbers are used up")
+
 // TimeoutError is why a connection ended that heard nothing.
 type TimeoutError struct {
 	Handshake bool // the handshake took too long; else the connection was idle
@@ -156,8 +159,9 @@ func (l *closing) packetHeard() {
 func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	c.closing.due = false
 	p := c.path
-	size := int(min(p.mtu.size(), minUDPPayload))
+	size := min(int(p.mtu.size()), int(minUDPPayload), cap(t.Buf))
 	if !p.amp.validated() {
+		// RFC 9000, section 10.2.1: MUST limit what goes to an address not validated.
 		size = int(min(wire.ByteCount(size), p.amp.room()))
 	}
 	// Only a client's Initial, and a server's that elicits an acknowledgement, must
@@ -165,7 +169,7 @@ func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	pad := c.side == wire.Client && c.keys.initialSeal != nil && !c.confirmed
 	for _, kind := range []wire.PacketType{wire.PacketInitial, wire.PacketHandshake, wire.PacketOneRTT} {
 		if c.canSeal(kind) && !(kind != wire.PacketOneRTT && c.confirmed) {
-			c.appendClosePacket(now, t, kind, size)
+			c.appendClosePacket(now, t, kind, size-len(t.Buf))
 		}
 	}
 	if len(t.Buf) == 0 {
@@ -185,12 +189,17 @@ func (c *Conn) appendClosePacket(now clock.Time, t *Transmit, kind wire.PacketTy
 		// MUST go, where it could be read before the handshake is complete.
 		f = wire.ConnectionClose{Code: uint64(wire.ApplicationError)}
 	}
+	const least = 96 // a long header without a token, a close without a reason, a tag
+	if size < least+len(c.token) {
+		return
+	}
 	w, ok := c.beginPacket(kind, t.Buf, size)
 	if !ok {
 		return
 	}
-	if f.Len() > w.room() {
-		f.Reason = nil
+	// All levels share the datagram, so the reason is cut before one of them finds no room.
+	if spare := w.room() - least; len(f.Reason) > spare {
+		f.Reason = f.Reason[:max(0, spare)]
 	}
 	if f.Len() > w.room() {
 		return
@@ -214,4 +223,3 @@ func padDatagram(b []byte, start, size int) []byte {
 	}
 	return b
 }
-

@@ -83,6 +83,7 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 	case handshake.EventEarlyAccepted:
 		c.early = earlyAccepted
 		c.emit(Event{Kind: EarlyAccepted})
+		return c.reduced // TLS says so after the parameters
 	case handshake.EventEarlyRejected:
 		c.rejectEarly()
 	case handshake.EventComplete:
@@ -153,10 +154,11 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	if err := c.checkPeerIDs(&p); err != nil {
 		return err
 	}
-	if c.early == earlyAccepted || c.early == earlyOffered {
-		if err := checkNotReduced(&c.peer, &p); err != nil && c.early == earlyAccepted {
-			return err
-		}
+	if err := checkPreferred(&p); err != nil {
+		return err
+	}
+	if c.early == earlyOffered {
+		c.reduced = checkNotReduced(&c.peer, &p)
 	}
 	c.peer, c.hasPeer = p, true
 	c.tracePeerParameters(now)
@@ -167,6 +169,20 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	c.path.mtu.setPeerMax(p.MaxUDPPayload)
 	if p.HasResetToken {
 		c.path.peer.setResetToken(p.ResetToken)
+	}
+	if a := &p.PreferredAddress; p.HasPreferredAddress {
+		// RFC 9000, section 5.1.1: its connection ID has the sequence number 1. The address
+		// itself is not used.
+		return c.path.peer.handleNew(wire.NewConnectionID{Sequence: 1, ID: a.ID, Token: a.Token})
+	}
+	return nil
+}
+
+// checkPreferred: a server without connection IDs MUST NOT have a preferred address, a
+// client MUST treat it as a TRANSPORT_PARAMETER_ERROR (RFC 9000, section 18.2).
+func checkPreferred(p *wire.TransportParameters) error {
+	if p.HasPreferredAddress && p.InitialSrcID.Len() == 0 {
+		return wire.Errorf(wire.TransportParameterError, "a preferred address of a server without connection IDs")
 	}
 	return nil
 }
@@ -287,5 +303,9 @@ func (c *Conn) handleVersionNegotiation(now clock.Time, h *wire.LongHeader, pack
 		}
 		offered = append(offered, v)
 	}
+	if len(offered) == 0 {
+		return // RFC 8999, section 6: a list that is empty or cut short MUST be ignored
+	}
+	c.tracePeerVersions(now, offered)
 	c.end(now, &VersionError{Offered: offered}, stateDrained)
 }

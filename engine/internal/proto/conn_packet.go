@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"encoding/binary"
+
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -32,7 +34,10 @@ func (c *Conn) beginPacket(t wire.PacketType, b []byte, size int) (builder, bool
 	if s.next == s.skip {
 		p.det.Skip(spaceOf(t), s.next)
 		s.next++
-		s.skip = wire.NoPacket
+		s.skip = c.skipAfter(s.next, skipLater)
+	}
+	if s.next > wire.MaxVarint {
+		return builder{}, false
 	}
 	w := builder{kind: t, start: len(b), end: len(b) + size - tagSize, log: &s.log, first: s.log.next, number: s.next}
 	w.pnLen = wire.PacketNumberLen(w.number, p.det.LargestAcked(spaceOf(t)))
@@ -48,6 +53,21 @@ func (c *Conn) beginPacket(t wire.PacketType, b []byte, size int) (builder, bool
 	}
 	w.body = len(w.b)
 	return w, w.room() >= sampleSpan
+}
+
+// How many packets leave, at least, before a number is left out: of the connection's
+// first ones and of later ones. As many again or fewer follow, at random.
+const (
+	skipFirst = 64
+	skipLater = 4096
+)
+
+// skipAfter returns the number after next that no packet will have. A peer that
+// acknowledges it has not seen what it acknowledges (RFC 9000, section 21.4).
+func (c *Conn) skipAfter(next wire.PacketNumber, least uint16) wire.PacketNumber {
+	var b [2]byte
+	fill(c.cfg.Random, b[:])
+	return next + wire.PacketNumber(least+binary.BigEndian.Uint16(b[:])%least)
 }
 
 // abandon takes back a packet that got no frames.

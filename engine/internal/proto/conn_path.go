@@ -2,6 +2,7 @@ package proto
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -12,7 +13,7 @@ import (
 // arrivedFrom deals with a 1-RTT packet from another 4-tuple than the one in use.
 // moves says that it is the newest and does more than probe: then the peer has moved
 // (RFC 9000, section 9.3).
-func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, moves bool) {
+func (c *Conn) arrivedFrom(now clock.Time, at tuple, dst wire.ConnID, moves bool) {
 	if c.side == wire.Client || !moves || !c.confirmed {
 		return
 	}
@@ -33,13 +34,34 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, size int, dst wire.ConnID, 
 		p.previous = p.tuple
 	}
 	c.switchTo(now, at)
-	p.amp = amplification{}
-	p.amp.received(wire.ByteCount(size))
+	p.amp = p.probedAmp
 	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
 	// somebody on the side moves the connection away.
 	p.challenge.start(now, c.pto(), c.randomData)
 	p.leaving.start(now, c.pto(), c.randomData)
-	c.traceMigration(now, "probing_started")
+	c.traceMigration(now, "migration_started")
+}
+
+// heardFrom counts a datagram of the peer from another tuple than the one in use.
+func (p *path) heardFrom(at tuple, size wire.ByteCount) {
+	if at != p.probed {
+		p.probed, p.probedAmp = at, amplification{}
+	}
+	p.probedAmp.received(size)
+}
+
+// credit returns how many bytes may go to a tuple now (section 8: MUST NOT be more
+// than three times what came from an address that is not validated).
+func (c *Conn) credit(at tuple) wire.ByteCount {
+	switch p := c.path; {
+	case at == p.tuple:
+		return p.amp.room()
+	case c.side == wire.Client || at == p.previous: // the server's address; one validated before
+		return math.MaxInt64
+	case at == p.probed:
+		return p.probedAmp.room()
+	}
+	return 0
 }
 
 // switchTo uses another 4-tuple from now on. What was learnt of the old path does not
@@ -78,7 +100,7 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 	c.switchTo(now, tuple{local, p.tuple.remote})
 	c.resetPath(now)
 	p.challenge.start(now, c.pto(), c.randomData)
-	c.traceMigration(now, "probing_started")
+	c.traceMigration(now, "migration_started")
 	return nil
 }
 
@@ -114,13 +136,15 @@ func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
 	p.amp.validate()
 	p.det.AmplificationLifted()
 	if _, full := p.challenge.passed(); !full {
-		// Section 8.2.1: that 1200 bytes pass MUST be shown, too, by another one.
+		// Section 8.2.1: after a challenge in a small datagram MUST come one of 1200 bytes.
 		p.challenge.start(now, c.pto(), c.randomData)
-		return
+	}
+	if p.previous == p.tuple {
+		return // the second validation of a path
 	}
 	c.resetPath(now)
 	p.previous = p.tuple
-	c.traceMigration(now, "complete")
+	c.traceMigration(now, "migration_complete")
 	c.emit(Event{Kind: PathChanged, Local: p.local, Remote: p.tuple.remote})
 }
 
@@ -132,35 +156,45 @@ func (c *Conn) pathTimeout(now clock.Time) {
 	if !p.challenge.timeout(now) {
 		return
 	}
-	c.traceMigration(now, "failed")
 	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
 		// Section 9.3.2: without a validated address left, MUST discard all state.
+		c.traceMigration(now, "migration_abandoned")
 		c.end(now, wire.Errorf(wire.NoViablePath, "the path from %v to %v answers no challenge", p.local, p.tuple.remote), stateDrained)
 		return
 	}
 	c.goBack(now)
 }
 
-// goBack returns to the last validated tuple.
+// goBack returns to the last validated tuple (section 9.3.2: MUST).
 func (c *Conn) goBack(now clock.Time) {
 	p := c.path
+	c.traceMigration(now, "migration_abandoned")
 	c.switchTo(now, p.previous)
 	c.resetPath(now)
 	p.amp.validate()
 	p.det.AmplificationLifted()
 	p.challenge.abandon()
 	p.leaving.abandon()
+	c.traceMigration(now, "migration_complete")
 }
 
 // appendResponse answers a challenge, on the 4-tuple that it came from (section
 // 8.2.2: MUST).
 func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
-	local, remote, ok := c.owed.next()
-	if !ok || !c.canSeal(wire.PacketOneRTT) {
-		return false
+	p := c.path
+	for c.canSeal(wire.PacketOneRTT) {
+		local, remote, ok := c.owed.next()
+		// Section 8.2.2: MUST NOT be delayed, unless by congestion control.
+		if !ok || p.det.BytesInFlight()+minUDPPayload > p.det.State().Window {
+			return false
+		}
+		at := tuple{local, remote}
+		if c.credit(at) >= leastAlone || at == p.tuple {
+			return c.appendAlone(now, t, at, func(w *builder, _ bool) bool { return c.owed.appendFrame(w) })
+		}
+		c.owed.pop() // nothing may go there
 	}
-	at := tuple{local, remote}
-	return c.appendAlone(now, t, at, func(w *builder, _ bool) bool { return c.owed.appendFrame(w) })
+	return false
 }
 
 // appendChallenge sends a challenge that is due, in a datagram of its own.
@@ -172,16 +206,15 @@ func (c *Conn) appendChallenge(now clock.Time, t *Transmit) bool {
 	return p.leaving.wantsFrame() && c.appendAlone(now, t, p.previous, p.leaving.appendFrame)
 }
 
+// leastAlone is enough for a short header, a frame and a tag with room to spare, bytes.
+const leastAlone wire.ByteCount = 64
+
 // appendAlone sends a datagram to a 4-tuple with the frame that add appends. It is
 // 1200 bytes long (section 8.2: MUST), or as long as the anti-amplification limit
 // allows: then full is false.
 func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *builder, full bool) bool) bool {
-	size := minUDPPayload
-	if at == c.path.tuple {
-		size = min(size, c.path.amp.room())
-	}
-	const least = 64 // a short header, a frame and a tag with room to spare
-	if size < least || int(size) > cap(t.Buf) {
+	size := min(minUDPPayload, c.credit(at))
+	if size < leastAlone || int(size) > cap(t.Buf) {
 		return false
 	}
 	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, int(size))

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -21,7 +22,7 @@ func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
 	at := tuple{d.Local, d.Remote}
 	if c.side == wire.Client && at.remote != p.tuple.remote {
 		// RFC 9000, section 9: a client MUST discard packets from an unknown server address.
-		c.drop(now, d, len(d.Data), "invalid")
+		c.drop(now, unread{size: len(d.Data)}, "invalid")
 		return
 	}
 	if at == p.tuple {
@@ -32,7 +33,29 @@ func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
 		c.closing.packetHeard()
 		return
 	}
+	// A stateless reset looks like a packet, and opening destroys it.
+	tail, long := resetTail(d.Data)
+	c.opened = false
 	c.handlePackets(now, d, d.Data)
+	// RFC 9000, section 10.3.1: a datagram whose packet cannot be opened MUST be compared
+	// with the peer's token; section 10.3: with a long header, too.
+	if long && !c.opened && c.state == stateActive && p.peer.isResetToken(tail) {
+		c.end(now, ErrStatelessReset, stateDraining)
+	}
+}
+
+// minResetSize is the smallest stateless reset: 5 bytes that look like a header and
+// the token (RFC 9000, section 10.3).
+const minResetSize = 21
+
+// resetTail returns what is the token if the datagram is a stateless reset; false: it
+// is too short for one.
+func resetTail(b []byte) (t wire.ResetToken, long bool) {
+	if len(b) < minResetSize {
+		return t, false
+	}
+	copy(t[:], b[len(b)-len(t):])
+	return t, true
 }
 
 // handlePackets goes through the packets of a datagram (RFC 9000, section 12.2).
@@ -40,20 +63,28 @@ func (c *Conn) handlePackets(now clock.Time, d *Datagram, data []byte) {
 	var first wire.ConnID
 	for n := 0; len(data) > 0 && c.state == stateActive; n++ {
 		if !wire.IsLong(data[0]) {
+			if n > 0 && !bytes.HasPrefix(data[1:], first.Bytes()) {
+				c.drop(now, unread{kind: wire.PacketOneRTT, size: len(data)}, "invalid") // as below
+				return
+			}
 			c.handleShort(now, d, data)
 			return
 		}
 		h, err := wire.ParseLong(data)
 		if err != nil {
-			c.drop(now, d, len(data), "invalid")
+			why := "invalid"
+			if errors.Is(err, wire.ErrVersion) {
+				why = "unsupported"
+			}
+			c.drop(now, unread{kind: h.Type, dst: h.DstID, src: h.SrcID, size: len(data)}, why)
 			return
 		}
 		if n == 0 {
 			first = h.DstID
 		}
 		if h.DstID != first {
-			// Section 12.2: later packets for another connection MUST be ignored.
-			c.drop(now, d, len(data), "invalid")
+			// Section 12.2: later packets for another connection SHOULD be ignored.
+			c.drop(now, unreadLong(&h, len(data)), "invalid")
 			return
 		}
 		end := min(h.End, len(data))
@@ -68,35 +99,39 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 	case h.Type == wire.PacketVersionNegotiation:
 		c.handleVersionNegotiation(now, h, packet)
 		return
-	case h.Version != wire.Version1:
-		c.drop(now, d, len(packet), "unsupported_version")
-		return
 	case h.Type == wire.PacketRetry:
 		c.handleRetry(h, packet)
 		return
 	case h.Type == wire.PacketInitial && c.side == wire.Client && len(h.Token) > 0:
 		// Section 17.2.2: a server MUST NOT send a token; the client discards the packet
 		// or closes.
-		c.drop(now, d, len(packet), "invalid")
+		c.drop(now, unreadLong(h, len(packet)), "invalid")
+		return
+	case h.Type == wire.PacketInitial && c.side == wire.Server && len(d.Data) < int(minUDPPayload):
+		// Section 14.1: a server MUST discard an Initial packet in a datagram of less than
+		// 1200 bytes.
+		c.drop(now, unreadLong(h, len(packet)), "invalid")
 		return
 	case h.Type == wire.PacketZeroRTT && c.side == wire.Client:
-		c.drop(now, d, len(packet), "unexpected_packet")
+		// RFC 9001, section 5.6: a client MUST discard 0-RTT packets.
+		c.drop(now, unreadLong(h, len(packet)), "general")
 		return
 	case c.hasPeerID && h.SrcID != c.peerID:
 		// Section 7.2: a changed source connection ID: MUST be discarded.
-		c.drop(now, d, len(packet), "invalid")
+		c.drop(now, unreadLong(h, len(packet)), "invalid")
 		return
 	}
 	opener := c.keys.opener(h.Type)
 	if opener == nil {
-		c.withoutKeys(now, d, h.Type, packet)
+		c.withoutKeys(now, d, unreadLong(h, len(packet)), packet)
 		return
 	}
 	r := received{kind: h.Type, packet: packet, pnOffset: h.PNOffset, dst: h.DstID, src: h.SrcID}
 	sp := spaceOf(h.Type)
 	truncated, n, ok := opener.Unprotect(packet, h.PNOffset)
 	if !ok {
-		c.drop(now, d, len(packet), "header_parse_error")
+		// RFC 9001, section 5.4.2: too short for a sample: MUST be discarded.
+		c.drop(now, unreadLong(h, len(packet)), "invalid")
 		return
 	}
 	r.pnLen = n
@@ -104,11 +139,13 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 	at := h.PNOffset + n
 	plain, err := opener.Open(packet[at:at], packet[:at], packet[at:], c.path.id, r.number)
 	if err != nil {
-		c.drop(now, d, len(packet), "decryption_failure")
+		c.drop(now, unreadLong(h, len(packet)), "decryption_failure")
 		return
 	}
+	c.opened = true
 	if packet[0]&0x0c != 0 {
-		// Section 17.2: reserved bits MUST be zero once protection is off.
+		// Section 17.2: reserved bits that are not 0 once protection is off MUST be a
+		// PROTOCOL_VIOLATION.
 		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a %v packet", h.Type))
 		return
 	}
@@ -132,27 +169,24 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 	const pnOffset = 1 + connIDLen
 	if len(packet) < pnOffset || packet[0]&0x40 == 0 {
 		// Section 17.3.1: a packet without the fixed bit MUST be discarded.
-		c.drop(now, d, len(packet), "invalid")
+		c.drop(now, unread{kind: wire.PacketOneRTT, size: len(packet)}, "invalid")
 		return
 	}
+	u := unread{kind: wire.PacketOneRTT, dst: wire.NewConnID(packet[1:pnOffset]), size: len(packet)}
 	k := c.keys.oneRTT
 	if k == nil || !k.CanOpen() || (c.side == wire.Server && !c.complete) {
-		// RFC 9001, section 5.7: a server MUST NOT process 1-RTT packets before the
-		// handshake is complete.
-		c.withoutKeys(now, d, wire.PacketOneRTT, packet)
+		// RFC 9001, section 5.7: MUST NOT process 1-RTT packets before the handshake is
+		// complete.
+		c.withoutKeys(now, d, u, packet)
 		return
-	}
-	// A stateless reset looks like a packet, and opening destroys it.
-	var tail wire.ResetToken
-	if len(packet) >= minResetSize {
-		copy(tail[:], packet[len(packet)-len(tail):])
 	}
 	truncated, n, ok := k.Unprotect(packet, pnOffset)
 	if !ok {
-		c.maybeReset(now, d, packet, tail)
+		// RFC 9001, section 5.4.2: too short for a sample: MUST be discarded.
+		c.drop(now, u, "invalid")
 		return
 	}
-	r := received{kind: wire.PacketOneRTT, packet: packet, pnOffset: pnOffset, pnLen: n, dst: wire.NewConnID(packet[1:pnOffset])}
+	r := received{kind: wire.PacketOneRTT, packet: packet, pnOffset: pnOffset, pnLen: n, dst: u.dst}
 	r.number = wire.DecodePacketNumber(c.path.spaces[recovery.SpaceApplication].acks.largest(), truncated, n)
 	r.phase = packet[0] >> 2 & 1
 	at := pnOffset + n
@@ -163,10 +197,12 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 			c.fail(now, breach)
 			return
 		}
-		c.maybeReset(now, d, packet, tail)
+		c.drop(now, u, "decryption_failure")
 		return
 	}
+	c.opened = true
 	if packet[0]&0x18 != 0 {
+		// RFC 9000, section 17.3.1: MUST be a PROTOCOL_VIOLATION.
 		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a 1-RTT packet"))
 		return
 	}
@@ -181,20 +217,6 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 	c.handlePacket(now, d, &r)
 }
 
-// minResetSize is the smallest stateless reset: 5 bytes that look like a header and
-// the token (RFC 9000, section 10.3).
-const minResetSize = 21
-
-// maybeReset: a packet that cannot be opened may be a stateless reset (RFC 9000,
-// section 10.3.1), else it is dropped.
-func (c *Conn) maybeReset(now clock.Time, d *Datagram, packet []byte, tail wire.ResetToken) {
-	if len(packet) >= minResetSize && c.path.peer.isResetToken(tail) {
-		c.end(now, ErrStatelessReset, stateDraining)
-		return
-	}
-	c.drop(now, d, len(packet), "decryption_failure")
-}
-
 // HandleReset says that a datagram that no connection ID claimed ended with one of
 // the peer's stateless reset tokens: the Endpoint found it.
 func (c *Conn) HandleReset(now clock.Time) {
@@ -205,11 +227,12 @@ func (c *Conn) HandleReset(now clock.Time) {
 
 // withoutKeys keeps a packet whose keys are still to come and drops one whose keys
 // are gone.
-func (c *Conn) withoutKeys(now clock.Time, d *Datagram, t wire.PacketType, packet []byte) {
+func (c *Conn) withoutKeys(now clock.Time, d *Datagram, u unread, packet []byte) {
+	t := u.kind
 	gone := t == wire.PacketInitial || c.path.spaces[spaceOf(t)].discarded ||
 		(t == wire.PacketZeroRTT && c.complete) || (t == wire.PacketHandshake && c.confirmed)
 	if gone {
-		c.drop(now, d, len(packet), "key_unavailable")
+		c.drop(now, u, "key_unavailable")
 		return
 	}
 	c.keepWaiting(t, packet, d)
@@ -234,7 +257,7 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	s := &p.spaces[sp]
 	if s.acks.duplicate(r.number) {
 		// RFC 9000, section 12.3: MUST discard a packet number seen before.
-		c.drop(now, d, len(r.packet), "duplicate")
+		c.drop(now, unread{kind: r.kind, dst: r.dst, src: r.src, number: r.number, numbered: true, size: len(r.packet)}, "duplicate")
 		return
 	}
 	if len(r.payload) == 0 {
@@ -244,6 +267,10 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	newest := r.number > s.acks.largest()
 	p.receivedPackets++
 	c.traceReceived(now, d, r)
+	at := tuple{d.Local, d.Remote}
+	if r.kind == wire.PacketOneRTT && at != p.tuple {
+		p.heardFrom(at, wire.ByteCount(len(d.Data)))
+	}
 	outcome, err := c.handleFrames(now, d, r)
 	if c.state != stateActive {
 		return
@@ -257,9 +284,8 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	}
 	c.idle.received(now)
 	if r.kind == wire.PacketOneRTT {
-		at := tuple{d.Local, d.Remote}
 		if at != p.tuple {
-			c.arrivedFrom(now, at, len(d.Data), r.dst, outcome.nonProbing && newest)
+			c.arrivedFrom(now, at, r.dst, outcome.nonProbing && newest)
 		}
 		if at == p.tuple && newest {
 			p.usedID = r.dst
@@ -270,10 +296,25 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	}
 }
 
-// drop counts a packet that is ignored, as the RFC asks.
-func (c *Conn) drop(now clock.Time, d *Datagram, size int, why string) {
+// unread is what is known of a packet that is dropped. Without connection IDs its
+// kind is not known either, unless it is 1-RTT.
+type unread struct {
+	kind     wire.PacketType
+	dst, src wire.ConnID
+	number   wire.PacketNumber
+	numbered bool // number is known
+	size     int
+}
+
+func unreadLong(h *wire.LongHeader, size int) unread {
+	return unread{kind: h.Type, dst: h.DstID, src: h.SrcID, size: size}
+}
+
+// drop counts a packet that is ignored, as the RFC asks. why is one of the draft's
+// triggers (draft-ietf-quic-qlog-quic-events, packet_dropped).
+func (c *Conn) drop(now clock.Time, u unread, why string) {
 	c.stats.droppedPackets++
-	c.traceDropped(now, size, why)
+	c.traceDropped(now, u, why)
 }
 
 // fail closes the connection for a breach of the protocol or a failure of ours.
@@ -284,4 +325,3 @@ func (c *Conn) fail(now clock.Time, err error) {
 	}
 	c.closeTransport(now, breach)
 }
-

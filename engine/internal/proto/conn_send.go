@@ -20,6 +20,11 @@ func (c *Conn) AppendTransmit(now clock.Time, t *Transmit) bool {
 	case stateDraining, stateDrained:
 		return false
 	}
+	if c.path.spaces[recovery.SpaceApplication].next > wire.MaxVarint {
+		// RFC 9000, section 12.3: with no packet number left, MUST close without a word.
+		c.end(now, errNumbersUsed, stateDrained)
+		return false
+	}
 	return c.appendResponse(now, t) || c.appendChallenge(now, t) || c.appendProbe(now, t) || c.appendTrain(now, t)
 }
 
@@ -99,7 +104,12 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
 	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.mark()
-	p.amp.sent(wire.ByteCount(len(t.Buf)))
+	switch at {
+	case p.tuple:
+		p.amp.sent(wire.ByteCount(len(t.Buf)))
+	case p.probed:
+		p.probedAmp.sent(wire.ByteCount(len(t.Buf)))
+	}
 	p.sentBytes += uint64(len(t.Buf))
 	c.stats.trains++
 	c.stats.sentDatagrams += uint64((len(t.Buf) + segment - 1) / segment)

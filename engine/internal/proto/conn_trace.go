@@ -20,8 +20,20 @@ func (c *Conn) traceStarted(now clock.Time) {
 		e.Local, e.Remote, e.ID, e.PeerID = c.path.local, c.path.tuple.remote, c.local.InitialSrcID, c.path.peer.current()
 		c.tracer.Trace(e)
 	}
+	if e := c.event(now, TraceVersionInformation); e != nil {
+		e.Versions, e.Version = []wire.Version{wire.Version1}, wire.Version1
+		c.tracer.Trace(e)
+	}
 	if e := c.event(now, TraceParametersSet); e != nil {
 		e.Parameters = &c.local
+		c.tracer.Trace(e)
+	}
+}
+
+// tracePeerVersions traces what a Version Negotiation packet offers: nothing of use.
+func (c *Conn) tracePeerVersions(now clock.Time, offered []wire.Version) {
+	if e := c.event(now, TraceVersionInformation); e != nil {
+		e.Versions, e.ByPeer = offered, true
 		c.tracer.Trace(e)
 	}
 }
@@ -65,16 +77,22 @@ func (c *Conn) traceReceived(now clock.Time, d *Datagram, r *received) {
 	}
 }
 
-func (c *Conn) traceDropped(now clock.Time, size int, why string) {
+func (c *Conn) traceDropped(now clock.Time, u unread, why string) {
 	if e := c.event(now, TracePacketDropped); e != nil {
-		e.Size, e.Trigger, e.Number = size, why, wire.NoPacket
+		e.PacketType, e.ID, e.PeerID, e.Size, e.Trigger, e.Number = u.kind, u.src, u.dst, u.size, why, wire.NoPacket
+		if u.numbered {
+			e.Number = u.number
+		}
 		c.tracer.Trace(e)
 	}
 }
 
 func (c *Conn) traceLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
 	if e := c.event(now, TracePacketLost); e != nil {
-		e.Number, e.Size = m.Number, int(m.Size)
+		e.Number, e.Size, e.Trigger = m.Number, int(m.Size), "reordering_threshold"
+		if m.ByTime {
+			e.Trigger = "time_threshold"
+		}
 		e.PacketType = [...]wire.PacketType{wire.PacketInitial, wire.PacketHandshake, wire.PacketOneRTT}[sp]
 		c.tracer.Trace(e)
 	}

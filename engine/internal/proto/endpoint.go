@@ -109,6 +109,10 @@ func (e *Endpoint) SetServer(c *Config) error {
 // Len returns how many connections the endpoint has.
 func (e *Endpoint) Len() int { return len(e.conns) }
 
+// Routes returns how many connection IDs and stateless reset tokens lead to a
+// connection.
+func (e *Endpoint) Routes() int { return len(e.routes) + len(e.resets) }
+
 // Dial returns a new connection to remote, which waits for its first AppendTransmit.
 // token is what a former connection to the server got by AddressToken, or nil.
 func (e *Endpoint) Dial(now clock.Time, c Config, local, remote netip.AddrPort, token []byte) (*Conn, error) {
@@ -143,10 +147,18 @@ func (e *Endpoint) Handle(now clock.Time, d *Datagram) Route {
 		e.lastID, e.lastConn = id, c
 		return Route{Conn: c}
 	}
+	// RFC 9000, section 10.3: a datagram that ends in a token MUST be taken for a
+	// stateless reset, whatever its header looks like.
+	if t, ok := resetTail(d.Data); ok {
+		if c := e.resets[t]; c != nil {
+			return Route{Conn: c, Reset: true}
+		}
+	}
 	if h.Long {
 		return e.handleUnknownLong(now, d, &h)
 	}
-	return e.handleUnknownShort(d)
+	e.reset(d)
+	return Route{}
 }
 
 // HandleEvent keeps the routes up to date: the owner passes on every event of every

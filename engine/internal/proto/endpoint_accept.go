@@ -79,6 +79,10 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 			a.retried, a.originalID, a.retryID, a.validated = true, t.OriginalDstID, t.RetrySrcID, true
 		case err == nil && !t.Retry:
 			a.validated = true
+		case t.Retry:
+			// Section 8.1.2: its client takes no second Retry, so it SHOULD be told at once.
+			e.refuse(d, h, wire.InvalidToken)
+			return Route{}
 		}
 		// Any other token is as good as none (section 8.1.3).
 	}
@@ -87,7 +91,7 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 		return Route{}
 	}
 	if len(e.conns) >= e.cfg.MaxConns {
-		e.refuse(d, h)
+		e.refuse(d, h, wire.ConnectionRefused)
 		return Route{}
 	}
 	c := *e.cfg.Server
@@ -96,7 +100,7 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 	a.mint = func(remote netip.AddrPort) []byte { return e.tokens.Resumption(now, remote, e.nonce()) }
 	conn, err := newServer(now, c, a, e.cfg.SendPool)
 	if err != nil {
-		e.refuse(d, h)
+		e.refuse(d, h, wire.ConnectionRefused)
 		return Route{}
 	}
 	e.add(conn, a.id, h.DstID)
@@ -118,9 +122,9 @@ func (e *Endpoint) retry(now clock.Time, d *Datagram, h *wire.LongHeader) {
 }
 
 // refuse closes a connection before it is one (RFC 9000, section 5.2.2).
-func (e *Endpoint) refuse(d *Datagram, h *wire.LongHeader) {
+func (e *Endpoint) refuse(d *Datagram, h *wire.LongHeader, code wire.ErrorCode) {
 	sealer, _ := handshake.InitialKeys(wire.Version1, h.DstID, wire.Server)
-	f := wire.ConnectionClose{Code: uint64(wire.ConnectionRefused)}
+	f := wire.ConnectionClose{Code: uint64(code)}
 	id := randomID(e.cfg.Random)
 	const pnLen = 1
 	out := wire.LongHeader{
@@ -134,21 +138,9 @@ func (e *Endpoint) refuse(d *Datagram, h *wire.LongHeader) {
 	e.respond(d, b)
 }
 
-// handleUnknownShort takes a packet with a short header that no connection claims: it
-// may end one of ours, or its sender should learn that the connection is gone.
-func (e *Endpoint) handleUnknownShort(d *Datagram) Route {
-	if len(d.Data) >= minResetSize {
-		var t wire.ResetToken
-		copy(t[:], d.Data[len(d.Data)-len(t):])
-		if c := e.resets[t]; c != nil {
-			return Route{Conn: c, Reset: true}
-		}
-	}
-	e.reset(d)
-	return Route{}
-}
-
-// reset answers with a stateless reset (RFC 9000, section 10.3). Each is shorter than
+// reset answers a packet with a short header that no connection claims with a
+// stateless reset, so that its sender learns that the connection is gone (RFC 9000,
+// section 10.3). Each is shorter than
 // what it answers, so that two endpoints never go on for ever (section 10.3.3: MUST).
 func (e *Endpoint) reset(d *Datagram) {
 	const typical = 43 // looks like a small packet

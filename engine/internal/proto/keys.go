@@ -131,7 +131,8 @@ func (c *Conn) keepWaiting(kind wire.PacketType, b []byte, d *Datagram) {
 	c.waiting = append(c.waiting, waitingPacket{kind, append([]byte(nil), b...), d.ECN, tuple{d.Local, d.Remote}})
 }
 
-// retryWaiting handles the packets whose keys are there by now.
+// retryWaiting handles the packets whose keys are there by now. Once the handshake is
+// complete no more keys come.
 func (c *Conn) retryWaiting(now clock.Time) {
 	for again := true; again; {
 		again = false
@@ -145,6 +146,9 @@ func (c *Conn) retryWaiting(now clock.Time) {
 			again = true
 			break
 		}
+	}
+	if c.complete {
+		c.waiting = nil
 	}
 }
 

@@ -171,7 +171,11 @@ func (ss *streams) setPeerLimits(p *wire.TransportParameters) {
 	}
 	if ss.refused {
 		ss.refused = false
+		before := ss.local
 		ss.resetLimits()
+		for d := range ss.local { // what is more than before is to be told below
+			ss.local[d].limit = min(ss.local[d].limit, before[d].limit)
+		}
 	}
 	ss.credit.raise(ss.peerInitial.data)
 	for d, n := range ss.peerInitial.streams {
@@ -179,6 +183,7 @@ func (ss *streams) setPeerLimits(p *wire.TransportParameters) {
 	}
 	for _, s := range ss.ordered() {
 		s.send.credit.raise(ss.initialCredit(s.id))
+		ss.want(s, s.wants)
 		ss.schedule(s)
 	}
 }

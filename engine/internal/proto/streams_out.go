@@ -189,7 +189,7 @@ func fitStream(f *wire.Stream, avail uint64, room int) (int, bool) {
 
 // schedule puts the stream into the queues that it belongs in.
 func (ss *streams) schedule(s *Stream) {
-	if s.forgotten || ss.held(s) {
+	if s.forgotten {
 		return
 	}
 	if !s.inRepeats && s.send.repeats() {
@@ -219,7 +219,7 @@ func (ss *streams) want(s *Stream, f controlFrames) {
 		return
 	}
 	s.wants |= f
-	if s.wants != 0 && !s.inControl && !ss.held(s) {
+	if s.wants != 0 && !s.inControl {
 		s.inControl = true
 		ss.control.push(s)
 	}

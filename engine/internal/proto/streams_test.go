@@ -246,6 +246,29 @@ func TestStreamLimit(t *testing.T) {
 	}
 }
 
+func TestMaxStreamsDue(t *testing.T) {
+	tests := []struct {
+		name  string
+		peer  peerStreams
+		wants bool
+	}{
+		{"nothing closed", peerStreams{limit: 100, opened: 100, max: 100}, false},
+		{"one of many closed", peerStreams{limit: 100, opened: 80, closed: 12, max: 100}, false},
+		{"an eighth closed", peerStreams{limit: 100, opened: 80, closed: 13, max: 100}, true},
+		{"one closed, few left", peerStreams{limit: 100, opened: 95, closed: 1, max: 100}, true},
+		{"one of few", peerStreams{limit: 1, opened: 1, closed: 1, max: 1}, true},
+		{"none allowed", peerStreams{}, false},
+		{"at the largest count", peerStreams{limit: wire.MaxStreamCount, opened: 100, closed: 100, max: wire.MaxStreamCount}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.peer.due(); got != tt.wants {
+				t.Errorf("due: %v, want %v", got, tt.wants)
+			}
+		})
+	}
+}
+
 // TestLateFrames: frames for streams that are forgotten change nothing.
 func TestLateFrames(t *testing.T) {
 	c, s := streamTestPair(t, Config{})

@@ -33,6 +33,7 @@ func (d *Detector) detectLost(now clock.Time, s *space, out *Result) {
 			continue
 		}
 		s.settle(n, lost)
+		p.ByTime = s.largestAcked-n < s.threshold(n)
 		d.lose(s, &p.Sent, &loss, out)
 	}
 	persistent := d.endLosses(s)

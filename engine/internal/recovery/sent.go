@@ -43,6 +43,9 @@ type Sent struct {
 	InFlight     bool // ack-eliciting or padded: counts against the window
 	MTUProbe     bool // its loss says nothing about congestion
 	ECT          bool // marked ECT(0)
+	// ByTime says of a lost packet that the time threshold was passed, and not the
+	// reordering threshold.
+	ByTime bool
 
 	// What the path had seen when the packet left, for the delivery rate.
 	appLimited  bool
