@@ -30,8 +30,11 @@ type Application interface {
 // port is every host's.
 const port = 4433
 
-// maxTrain is the space of a train, bytes.
-const maxTrain = 64 << 10
+// A train's limits are those of one UDP_SEGMENT send: bytes and datagrams.
+const (
+	maxTrain    = 64 << 10
+	maxSegments = 64
+)
 
 // Host is one end of the lab: an endpoint of tquic and its connections.
 type Host struct {
@@ -60,7 +63,7 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
 		KeepAlive: c.KeepAlive,
 	}
-	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxTrain}
+	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxSegments}
 	h.traces = newTraces(c.QLOG, side)
 	h.config.Tracer = h.traces.tracer()
 	e := proto.EndpointConfig{Random: random, ResetKey: h.config.ResetKey, TokenKey: id.key(side.String() + " token")}
