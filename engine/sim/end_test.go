@@ -31,7 +31,7 @@ type end struct {
 	train   proto.Transmit
 
 	sent, received, trains, timeouts uint64
-	sendPeak                         int // bytes of the pool
+	sendPeak, keptPeak               int // bytes of buffers with sent data, and of received ones
 }
 
 // session is a connection and what its events said.
@@ -224,6 +224,10 @@ func (e *end) flush(now clock.Time, s *session) {
 		s.timeout = s.conn.NextTimeout().OrNever()
 	}
 	e.sendPeak = max(e.sendPeak, e.pool.InUse()*e.pool.Size())
+	if e.received%16 == 0 {
+		_, kept := e.world.network.Kept() // by both ends
+		e.keptPeak = max(e.keptPeak, kept)
+	}
 }
 
 func (s *session) handle(ev proto.Event) {

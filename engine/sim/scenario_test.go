@@ -206,10 +206,10 @@ func (r draw) windows(normal wire.ByteCount) windows {
 	return windows{start, start * pick[wire.ByteCount](r, 1, 4, 100)}
 }
 
-// drawStreams draws the streams: some tens of KiB in all mostly, a few MB at times.
+// drawStreams draws the streams: some hundred KiB in all mostly, a few MB at times.
 func (s *scenario) drawStreams(r draw) {
 	n := pick(r, 1, 1, 2, 1+r.IntN(8), 1+r.IntN(30), 1+r.IntN(100))
-	budget := int(r.between(1000, pick(r, 100e3, 300e3, 300e3, 3e6)))
+	budget := int(r.between(1000, pick(r, 100e3, 500e3, 2e6, 8e6)))
 	odd := pick(r, 0.0, 0.0, 0.1, 0.4) // how often one ends early
 	for range n {
 		p := streamPlan{opener: wire.Perspective(r.IntN(2)), direction: wire.Direction(r.IntN(2))}
@@ -243,7 +243,7 @@ func (s *scenario) drawPaces(r draw) {
 }
 
 func (s *scenario) drawHappenings(r draw) {
-	for range r.maybe(0.6, 4) {
+	for range r.maybe(0.7, 6) {
 		h := happening{at: r.span(s.expected()), deed: deed(r.IntN(int(deeds))), side: wire.Perspective(r.IntN(2)), n: 1 + r.IntN(60_000)}
 		if h.deed == changeMTU {
 			h.n = pick(r, s.least(), s.least(), s.least()+r.IntN(200), 1500, 9000)
@@ -317,6 +317,7 @@ func (s *scenario) config(side wire.Perspective) proto.Config {
 		MaxUDPPayload: wire.ByteCount(s.mtu - (s.least() - 1200)),
 		// Long enough for neither to come where the network only is bad.
 		HandshakeTimeout: patience, IdleTimeout: patience,
+		EarlyData: s.resume != fresh,
 	}
 	if side == wire.Client {
 		c.KeepAlive = s.keepAlive

@@ -22,6 +22,7 @@ func (w *world) judge() {
 	}
 	w.noLeak()
 	w.noStorm()
+	w.noHoard()
 }
 
 // noLeak: with the connections gone nothing of them is left.
@@ -51,6 +52,45 @@ func (w *world) noStorm() {
 			w.errorf("%d timeouts of the %v for %d packets in %.0f s, at most %d are sound", e.timeouts, e.side, packets, seconds, most)
 		}
 	}
+}
+
+// noHoard: memory is bounded by the windows and the send buffers.
+func (w *world) noHoard() {
+	kept := 0
+	for _, e := range w.ends {
+		if most := e.mostSent(); e.sendPeak > most {
+			w.errorf("the %v kept %d bytes of buffers with sent data, at most %d are sound", e.side, e.sendPeak, most)
+		}
+		kept += e.mostKept()
+	}
+	for _, e := range w.ends {
+		if e.keptPeak > kept {
+			w.errorf("%d bytes of buffers with received data were kept, at most %d are sound", e.keptPeak, kept)
+		}
+	}
+}
+
+// mostSent returns how many bytes of buffers the streams of this end need at most: a
+// buffer each that is not full, and those for what is neither acknowledged nor freed.
+func (e *end) mostSent() int {
+	s := e.world.scenario
+	limit := int(s.sendBuffer[e.side])
+	if limit == 0 {
+		limit = 4 << 20
+	}
+	chunks := 0
+	for _, p := range s.streams {
+		chunks += 2 + min(p.halves[e.side].size, limit)/e.pool.Size()
+	}
+	return chunks * e.pool.Size()
+}
+
+// mostKept returns the same of received data: what a reassembler says it takes, for
+// all of them together, and the datagrams that wait.
+func (e *end) mostKept() int {
+	s := e.world.scenario
+	const pinned, waiting = 512 << 10, 1 << 20
+	return 3*min(int(s.conn[e.side].most), s.bytes()) + pinned*len(s.streams) + waiting
 }
 
 // tally counts over all seeds what took place, to know that it did.

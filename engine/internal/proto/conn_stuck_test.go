@@ -2,6 +2,7 @@ package proto
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -70,4 +71,47 @@ func TestFirstInitialIsDamaged(t *testing.T) {
 		return 1, 0
 	}
 	p.handshake()
+}
+
+// RFC 9000, section 8.2.4: an endpoint without another path can wait for the one that
+// does not answer.
+func TestMigrationThroughABlackout(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.handshake()
+	p.idle(100 * time.Millisecond) // spare connection IDs come
+	to := netip.MustParseAddrPort("203.0.113.9:5005")
+	if err := p.client().Rebind(p.now, to); err != nil {
+		t.Fatal(err)
+	}
+	p.ends[wire.Client].addr = to
+	p.fate = func(wire.Perspective, *flying) (int, time.Duration) { return 0, 0 }
+	p.idle(8 * time.Second)
+	p.fate = nil
+	x := newTransfer(p, wire.Client, 1, 100_000)
+	p.run(20*time.Second, x.done)
+	x.check()
+	p.run(20*time.Second, func() bool { return p.ends[wire.Client].seen[PathChanged] == 1 })
+}
+
+// That a validated address carries 1200 bytes is still to be shown (RFC 9000, section
+// 8.2.1) when everything is lost for a while: this is not the connection's end.
+func TestSecondValidationThroughABlackout(t *testing.T) {
+	p := newPair(t, pairConfig{client: Config{KeepAlive: time.Second}})
+	p.handshake()
+	e := p.ends[wire.Client]
+	e.addr = netip.AddrPortFrom(clientAddr.Addr(), 5005) // a NAT's doing
+	e.conn.path.local = e.addr
+	e.conn.Ping()
+	// The PING is small, and so is the challenge that it pays for.
+	p.run(time.Second, func() bool { return p.ends[wire.Server].seen[PathChanged] == 1 })
+	if !p.server().path.challenge.running() {
+		t.Fatal("there is no second validation")
+	}
+	p.fate = func(wire.Perspective, *flying) (int, time.Duration) { return 0, 0 }
+	p.idle(3 * time.Second)
+	p.fate = nil
+	x := newTransfer(p, wire.Client, 1, 100_000)
+	p.run(20*time.Second, x.done)
+	x.check()
+	p.run(20*time.Second, func() bool { return !p.server().path.challenge.running() })
 }
