@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -61,7 +62,11 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	h.config = proto.Config{
 		TLS: id.client, Random: random, ResetKey: id.key(side.String() + " reset"), Congestion: c.Congestion,
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
-		KeepAlive: c.KeepAlive,
+		KeepAlive: c.KeepAlive, EarlyData: c.EarlyData,
+	}
+	if c.EarlyData && side == wire.Client {
+		h.config.TLS = id.client.Clone()
+		h.config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
 	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxSegments}
 	h.traces = newTraces(c.QLOG, side)

@@ -202,7 +202,8 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	if a.retried {
 		c.path.issued.add(a.retryID)
 	}
-	c.peerID, c.hasPeerID = a.peerID, true
+	// Whose Initial it was is sure once a packet opens: on its way a bit may have
+	// changed, and the client's next Initial must not be dropped for that.
 	c.installInitialKeys(initial)
 	c.startTrace(now)
 	return c, c.startTLS(now)

@@ -189,7 +189,7 @@ func (c *Conn) handshakeKinds(now clock.Time, m permit) (kinds [4]wire.PacketTyp
 func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 	sp := spaceOf(kind)
 	s := &c.path.spaces[sp]
-	probe := c.path.det.ProbesDue(sp) > 0
+	probe := c.exempt(sp)
 	switch kind {
 	case wire.PacketZeroRTT:
 		return c.keys.oneRTT == nil && (m.data || probe) && (c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames())
@@ -197,6 +197,17 @@ func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 		return s.acks.due(now) || probe || (m.data && (s.crypto.pending() || c.wantsData()))
 	}
 	return s.acks.due(now) || probe || (m.data && s.crypto.pending())
+}
+
+// exempt reports whether a packet of the space may leave though the window is full. A
+// probe may (RFC 9002, section 7.5: MUST NOT be blocked), and so may the only packet
+// of the handshake: early application data can fill the window, and before the
+// handshake is confirmed no timer runs that would ever empty it (section 6.2.1).
+func (c *Conn) exempt(sp recovery.Space) bool {
+	if c.path.det.ProbesDue(sp) > 0 {
+		return true
+	}
+	return sp != recovery.SpaceApplication && c.path.spaces[sp].crypto.pending() && c.path.det.Eliciting(sp) == 0
 }
 
 // appendPacket appends one packet of that type when it has something to carry. With
@@ -208,7 +219,7 @@ func (c *Conn) appendPacket(now clock.Time, b []byte, kind wire.PacketType, m pe
 	}
 	sp := spaceOf(kind)
 	s := &c.path.spaces[sp]
-	probe := c.path.det.ProbesDue(sp) > 0
+	probe := c.exempt(sp)
 	m.data = m.data || probe
 	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
 	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(kind))) {

@@ -17,20 +17,14 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.handshakeBy.OrNever(),
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(),
 		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
-	if !c.pingWanted { // one that waits for the window is asked for once
-		t = min(t, c.idle.keepAliveDeadline())
-	}
 	for i := range p.spaces {
 		if !p.spaces[i].discarded && !c.muted() {
 			t = min(t, p.spaces[i].acks.deadline())
 		}
-	}
-	if !c.pingWanted { // else it waits for the window
-		t = min(t, c.idle.keepAliveDeadline())
 	}
 	if c.keys.oneRTT != nil {
 		t = min(t, c.keys.oneRTT.Timeout().OrNever())
@@ -58,7 +52,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 		c.end(now, &TimeoutError{Handshake: true, After: c.cfg.HandshakeTimeout}, stateDrained)
 		return
 	}
-	if now >= c.idle.keepAliveDeadline() {
+	if now >= c.keepAliveDeadline() {
 		c.pingWanted = true
 	}
 	c.recoveryTimeout(now)
@@ -74,6 +68,15 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	}
 	p.mtu.timeout(now)
 	c.pathTimeout(now)
+}
+
+// keepAliveDeadline returns when a PING is to be asked for. One that waits already,
+// for keys or for room in the window, is enough.
+func (c *Conn) keepAliveDeadline() clock.Time {
+	if c.pingWanted {
+		return clock.Never
+	}
+	return c.idle.keepAliveDeadline()
 }
 
 // recoveryTimeout runs the loss detection timer (RFC 9002, section 6.2).

@@ -302,6 +302,10 @@ func (d *Detector) PTOCount() int { return d.ptoCount }
 // need no budget (RFC 9002, section 7.5: MUST NOT be blocked by the controller).
 func (d *Detector) ProbesDue(sp Space) int { return d.spaces[sp].probes }
 
+// Eliciting returns how many ack-eliciting packets of a space are outstanding: with
+// none no PTO is set for it.
+func (d *Detector) Eliciting(sp Space) int { return d.spaces[sp].eliciting }
+
 // BytesInFlight returns what counts against the window.
 func (d *Detector) BytesInFlight() wire.ByteCount { return d.inFlight }
 
