@@ -21,6 +21,9 @@ type LabConfig struct {
 	Congestion string
 	// Streams is how many streams a peer may have open at once. 0: 100.
 	Streams int
+	// EarlyData has the client remember the server, and send in the first flight of its
+	// next connection to it (0-RTT): Host.Dial's Conn then opens streams at once.
+	EarlyData bool
 	// KeepAlive and QLOG as in Config.
 	KeepAlive time.Duration
 	QLOG      string

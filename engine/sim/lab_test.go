@@ -197,6 +197,22 @@ func TestCloseReachesThePeer(t *testing.T) {
 	}
 }
 
+// A packet of no connection is answered by a stateless reset (RFC 9000, section
+// 10.3), which the endpoint sends, no connection. The other endpoint knows it no
+// better; each reset is smaller, so the exchange ends (section 10.3.3).
+func TestEndpointAnswersStrangers(t *testing.T) {
+	l := newLab(t, LabConfig{Links: []Link{fast()}, Seed: 1}, &peer{}, &echo{})
+	stray := bytes.Repeat([]byte{0x4a}, 60)
+	l.network.Send(l.network.Now(), netip.AddrPortFrom(fast().Client, port), netip.AddrPortFrom(fast().Server, port), wire.NotECT, stray)
+	if err := l.Run(t.Context(), 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Counters("fast")
+	if err != nil || c.Down.DepartedPackets == 0 || c.Down.DepartedPackets > 30 {
+		t.Errorf("%d packets answered a stray one, %v; want some, and an end", c.Down.DepartedPackets, err)
+	}
+}
+
 func TestWhatHappensWhen(t *testing.T) {
 	l := newLab(t, LabConfig{Links: []Link{fast()}, Seed: 1}, &peer{}, &echo{})
 	var at []time.Duration

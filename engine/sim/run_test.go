@@ -37,6 +37,8 @@ func noisy() Link {
 	return l
 }
 
+func v6Address() netip.Addr { return netip.MustParseAddr("fd00::1") }
+
 // download is a transfer of so many bytes from the server.
 func download(l Link, bytes int64) Config {
 	return Config{Links: []Link{l}, Seed: 1, Bulk: workload.Bulk{Seed: 2, Bytes: bytes, Streams: 1}, Sender: Server, Bound: time.Hour}
@@ -44,7 +46,7 @@ func download(l Link, bytes int64) Config {
 
 func TestTransfers(t *testing.T) {
 	v6, small := fast(), fast()
-	v6.Client, v6.Server = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")
+	v6.Client, v6.Server = v6Address(), v6Address().Next()
 	small.MTU = 1300
 	with := func(c Config, f func(*Config)) Config { f(&c); return c }
 	tests := []struct {

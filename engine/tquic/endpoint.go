@@ -87,8 +87,9 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 // them waits for the handshake.
 //
 // An attacker can replay 0-RTT data (RFC 8446, section 8): it must ask for nothing
-// that does harm when it happens twice. ConnectionState tells after Handshake whether
-// the server took it; what it did not take is sent again by itself.
+// that does harm when it happens twice. Stats tells after Handshake whether the server
+// took it, which it does only with Config.EarlyData; what it did not take is sent
+// again by itself.
 func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
 	return e.begin(ctx, remote, t, c, true)
 }
@@ -123,7 +124,7 @@ func (e *Endpoint) Close() error { return e.driver.Close() }
 // for its handshake. The context bounds the dialling, not the connection. The host is
 // the name that the server's certificate must have, unless t says another.
 func Dial(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, error) {
-	conn, err := DialEarly(ctx, addr, t, c)
+	conn, err := begin(ctx, addr, t, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +137,11 @@ func Dial(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, er
 
 // DialEarly is Dial without waiting for the handshake: see Endpoint.DialEarly.
 func DialEarly(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, error) {
+	return begin(ctx, addr, t, c, true)
+}
+
+// begin starts a handshake from a socket of its own.
+func begin(ctx context.Context, addr string, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
@@ -155,11 +161,11 @@ func DialEarly(ctx context.Context, addr string, t *tls.Config, c *Config) (*Con
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	conn, err := e.DialEarly(ctx, remote, t, c)
+	conn, err := e.begin(ctx, remote, t, c, early)
 	return conn, errors.Join(err, e.driver.CloseWhenIdle())
 }
 
-// resolve returns the first address of a host and port.
+// resolve returns the first address of a host and port. Others are not tried.
 func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err != nil {

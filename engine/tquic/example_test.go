@@ -83,7 +83,7 @@ func Example() {
 // A resumed connection sends data before the handshake is complete.
 func ExampleDialEarly() {
 	server, client := settings()
-	l, err := tquic.Listen("127.0.0.1:0", server, nil)
+	l, err := tquic.Listen("127.0.0.1:0", server, &tquic.Config{EarlyData: true})
 	if err != nil {
 		fmt.Println(err)
 		return

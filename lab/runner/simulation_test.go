@@ -15,6 +15,8 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/sim"
+	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -146,6 +148,31 @@ func TestSimulatedDataGoesTheOtherWayToo(t *testing.T) {
 		if lost := *trial.Paths[0].LostPackets; lost > 100 || len(trial.Paths[0].Drops) > 0 && trial.Paths[0].Drops["loss"] > 0 {
 			t.Errorf("%v: %d packets lost, %v; want those of the queue alone", trial.Arm, lost, trial.Paths[0].Drops)
 		}
+	}
+}
+
+func TestSimulatedRates(t *testing.T) {
+	c := simConfig(t, "tquic")
+	s := &simulation{run: &run{Config: c, dialler: "client", listener: "server"}}
+	links := func(up, down uint64) []sim.LinkCounters {
+		return []sim.LinkCounters{{
+			Link: "lte",
+			Up:   emulation.Counters{ArrivedBytes: up, DepartedBytes: up / 2},
+			Down: emulation.Counters{ArrivedBytes: down, DepartedBytes: down / 2},
+		}}
+	}
+	first := s.sample(sim.Sample{At: time.Second, Links: links(1000, 50_000)}, sampler.Sample{})
+	second := s.sample(sim.Sample{At: 3 * time.Second, Links: links(3000, 250_000)}, first)
+	client := sampler.Interface{Node: "client", Link: "lte"}
+	if got, want := first.Rates[client], (sampler.Rates{Rx: 200_000, Tx: 8000}); got != want {
+		t.Errorf("the client's rates in the first second: %+v, want %+v", got, want)
+	}
+	if got, want := second.Rates[client], (sampler.Rates{Rx: 400_000, Tx: 8000}); got != want {
+		t.Errorf("the client's rates from then on: %+v, want %+v", got, want)
+	}
+	server := sampler.Interface{Node: "server", Link: "lte"}
+	if got, want := second.Rates[server], (sampler.Rates{Rx: 4000, Tx: 800_000}); got != want {
+		t.Errorf("the server's rates: %+v, want %+v", got, want)
 	}
 }
 

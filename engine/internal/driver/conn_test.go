@@ -86,6 +86,86 @@ func TestOpenStreamWaits(t *testing.T) {
 	}
 }
 
+// Everybody who waits is woken when one packet brings something for all of them.
+func TestOnePacketWakesAll(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{MaxDatagram: 100})
+	client, server := r.connect()
+	const waiting = 5
+	done := make(chan error)
+	for range waiting {
+		go func() {
+			_, err := server.AcceptStream(r.ctx, wire.Uni)
+			done <- err
+		}()
+		go func() {
+			v, err := server.ReceiveDatagram(r.ctx)
+			v.Release()
+			done <- err
+		}()
+	}
+	settle()
+	client.mu.Lock()
+	for range waiting {
+		s, err := client.core.OpenStream(wire.Uni)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Write([]byte{1})
+		if err := client.core.SendDatagram([]byte{2}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.requestSend()
+	client.mu.Unlock()
+	for range 2 * waiting {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The last streams end at once: all who wait to open one can.
+func TestStreamCreditWakesAll(t *testing.T) {
+	const streams = 8
+	r := newRig(t, "127.0.0.1:0", proto.Config{MaxUniStreams: streams})
+	client, server := r.connect()
+	open := func() *Stream {
+		s, err := client.OpenStream(r.ctx, wire.Uni)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		s.Write([]byte{1})
+		s.CloseWrite()
+		return s
+	}
+	for range streams {
+		open()
+	}
+	var wg sync.WaitGroup
+	for range streams {
+		wg.Go(func() { open() })
+	}
+	settle()
+	var all []*Stream
+	for range streams {
+		s, err := server.AcceptStream(r.ctx, wire.Uni)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	server.mu.Lock()
+	for _, s := range all {
+		var b [2]byte
+		s.core.Read(b[:])
+		s.core.Read(b[:]) // io.EOF: the stream is over
+	}
+	server.requestSend()
+	server.mu.Unlock()
+	wg.Wait()
+}
+
 func TestDatagrams(t *testing.T) {
 	r := newRig(t, "127.0.0.1:0", proto.Config{MaxDatagram: 1500})
 	client, server := r.connect()
@@ -203,6 +283,40 @@ func TestRebind(t *testing.T) {
 	}
 	if err := r.client.RemoveSocket(r.client.LocalAddr()); err != nil || len(r.client.Sockets()) != 2 {
 		t.Errorf("the first socket was removed (%v)", err)
+	}
+}
+
+// A client that moves says so, though it has nothing else to say.
+func TestRebindWithoutData(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	client, server := r.connect()
+	r.stream(client, server)
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := r.client.AddSocket(pc.(*net.UDPConn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r.ctx.Err() == nil && client.Rebind(at) != nil {
+		time.Sleep(time.Millisecond) // no spare connection ID yet
+	}
+	for end := time.Now().Add(10 * time.Second); r.client.Sockets()[1].Counters.ReceivedTrains == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the server never answers to the new address")
+		}
+	}
+}
+
+func TestTimeDoesNotGoBack(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	client, _ := r.connect()
+	client.mu.Lock()
+	defer client.mu.Unlock()
+	now := client.now()
+	if got := client.notBack(now - 5); got != now {
+		t.Errorf("%d after %d", got, now)
 	}
 }
 

@@ -30,6 +30,10 @@ const (
 	recvBufferSize = 128 << 10
 	keepRecv       = 128
 	keepSend       = 128
+	// trainSize is the room for a train: more does not leave in one system call. Only
+	// connections that are sending have one.
+	trainSize  = 64 << 10
+	keepTrains = 16
 )
 
 // maxTokens bounds the servers whose address tokens an endpoint remembers.
@@ -41,6 +45,7 @@ type Endpoint struct {
 	config Config
 	base   time.Time // where its clock starts
 	pool   *buf.Pool // received data
+	trains *buf.Pool // trains that are being built and sent
 	tasks  sync.WaitGroup
 	over   chan struct{} // closed by shut
 
@@ -63,7 +68,8 @@ type Endpoint struct {
 // New returns an endpoint that has the socket (give), also when it fails.
 func New(conn *net.UDPConn, c Config) (*Endpoint, error) {
 	e := &Endpoint{
-		config: c, base: time.Now(), pool: buf.NewPool(recvBufferSize, keepRecv), over: make(chan struct{}),
+		config: c, base: time.Now(), over: make(chan struct{}),
+		pool: buf.NewPool(recvBufferSize, keepRecv), trains: buf.NewPool(trainSize, keepTrains),
 		accepted: newSignal(), conns: map[*proto.Conn]*Conn{}, tokens: map[netip.AddrPort][]byte{},
 	}
 	ec := proto.EndpointConfig{

@@ -44,14 +44,22 @@ func TestStopListening(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await(orphan.Confirmed())
-	r.server.StopListening()
 	errs := make(chan error)
+	r.server.mu.Lock()
+	waiting := r.server.queue // the orphan: it must not be accepted now
+	r.server.queue = nil
+	r.server.mu.Unlock()
 	for range 3 {
 		go func() {
 			_, err := r.server.Accept(r.ctx)
 			errs <- err
 		}()
 	}
+	settle()
+	r.server.mu.Lock()
+	r.server.queue = waiting
+	r.server.mu.Unlock()
+	r.server.StopListening()
 	for range 3 {
 		if err := <-errs; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("accept: got %v, want %v", err, net.ErrClosed)
@@ -91,6 +99,17 @@ func TestBacklogIsBounded(t *testing.T) {
 	}
 	if waiting.Err() != nil {
 		t.Errorf("the one that waited: %v", waiting.Err())
+	}
+}
+
+func TestEndpointOutlivesItsConnections(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	for range 2 {
+		client, server := r.connect()
+		r.stream(client, server)
+		client.Close(0, "")
+		r.await(client.Gone())
+		r.await(server.Gone())
 	}
 }
 

@@ -41,7 +41,7 @@ func TestDeadlines(t *testing.T) {
 		read <- err
 	}()
 	go func() { write <- fill(c) }()
-	time.Sleep(20 * time.Millisecond) // they wait by now; if not, the test is weaker
+	settle()
 	c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	c.SetWriteDeadline(time.Now().Add(time.Millisecond))
 	for what, err := range map[string]error{"read": <-read, "write": <-write} {
@@ -76,7 +76,7 @@ func TestCloseCutsAWriteOff(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	time.Sleep(20 * time.Millisecond) // they wait by now; if not, the test is weaker
+	settle()
 	for range 2 {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -106,7 +106,7 @@ func TestResetAndStop(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	time.Sleep(20 * time.Millisecond) // they wait by now; if not, the test is weaker
+	settle()
 	s.StopSending(5)
 	s.Reset(6)
 	wantStreamError(t, <-write, 5, true, true)
@@ -127,7 +127,7 @@ func TestResetUnblocksOwnWrite(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	time.Sleep(20 * time.Millisecond) // they wait by now; if not, the test is weaker
+	settle()
 	c.Reset(3)
 	c.StopSending(4)
 	wantStreamError(t, <-write, 3, false, false)
@@ -144,7 +144,7 @@ func TestConnectionEndUnblocksStreams(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	time.Sleep(20 * time.Millisecond) // they wait by now; if not, the test is weaker
+	settle()
 	server.Close(8, "")
 	wantApplication(t, <-write, 8, true)
 	wantApplication(t, <-read, 8, true)

@@ -192,8 +192,11 @@ func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
 	p := c.path
 	for c.canSeal(wire.PacketOneRTT) {
 		local, remote, ok := c.owed.next()
-		// Section 8.2.2: MUST NOT be delayed, unless by congestion control.
-		if !ok || p.det.BytesInFlight()+minUDPPayload > p.det.State().Window {
+		// Section 8.2.2: MUST NOT be delayed, unless by congestion control. That lets probes
+		// pass (RFC 9002, section 7), and an answer is the best of them: a peer that wants it
+		// first acknowledges nothing on the path, and the window stays full.
+		full := p.det.BytesInFlight()+minUDPPayload > p.det.State().Window
+		if !ok || (full && p.det.ProbesDue(recovery.SpaceApplication) == 0) {
 			return false
 		}
 		at := tuple{local, remote}

@@ -115,3 +115,35 @@ func TestSecondValidationThroughABlackout(t *testing.T) {
 	x.check()
 	p.run(20*time.Second, func() bool { return !p.server().path.challenge.running() })
 }
+
+// A peer that has a path validated before it sends on it acknowledges nothing there,
+// so the window stays full: the answer goes as a probe (RFC 9002, section 7: probes may
+// pass).
+func TestChallengeBehindAFullWindow(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.handshake()
+	p.idle(time.Second)
+	p.fate = func(from wire.Perspective, d *flying) (int, time.Duration) {
+		if from == wire.Server && wire.ByteCount(len(d.data)) != minUDPPayload {
+			return 0, 0 // all but challenges
+		}
+		return 1, 0
+	}
+	s, err := p.client().OpenStream(wire.Uni)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	p.idle(100 * time.Millisecond)
+	if d := p.client().path.det; d.BytesInFlight()+minUDPPayload <= d.State().Window {
+		t.Fatal("the window is not full")
+	}
+	c := p.server()
+	c.path.challenge.start(p.now, 10*time.Second, c.randomData)
+	p.run(20*time.Second, func() bool { return !c.path.challenge.running() })
+	if c.path.challenge.failed() {
+		t.Error("the challenge was not answered")
+	}
+}

@@ -57,17 +57,23 @@ type peerStreams struct {
 	opened uint64
 	closed uint64
 	max    uint64 // at once
+	// blocked: the peer has used the limit up, as it says. It may have opened streams of
+	// which nothing was heard.
+	blocked bool
 }
 
 // allows returns the limit that could be told.
 func (p *peerStreams) allows() uint64 { return min(p.closed+p.max, wire.MaxStreamCount) }
 
 // due reports whether that is worth a frame: for an eighth of the streams, or when
-// the peer has few left.
+// the peer has few left or says that it waits.
 func (p *peerStreams) due() bool {
 	more := p.allows() - p.limit
-	return more > 0 && (more*8 >= p.max || (p.limit-p.opened)*8 < p.max)
+	return more > 0 && (more*8 >= p.max || (p.limit-p.opened)*8 < p.max || p.blocked)
 }
+
+// told says that the peer is told of limit.
+func (p *peerStreams) told(limit uint64) { p.limit, p.blocked = limit, false }
 
 // connFrames is the frames that are to be sent for the connection. Those for a
 // direction are shifted by it.

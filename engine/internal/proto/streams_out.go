@@ -60,7 +60,7 @@ func (ss *streams) appendStreamCounts(w *builder, d wire.Direction) bool {
 		if !appendNoted(w, f, wire.TypeMaxStreamsBidi+wire.FrameType(d), ref) {
 			return false
 		}
-		ss.peer[d].limit = f.Max
+		ss.peer[d].told(f.Max)
 		ss.wants &^= wantMaxStreams << d
 	}
 	if ss.wants&(wantStreamsBlocked<<d) != 0 {

@@ -269,6 +269,62 @@ func TestMaxStreamsDue(t *testing.T) {
 	}
 }
 
+// TestStreamsOpenedUnused: a peer that opens streams and sends nothing on them has
+// used the limit up, though it does not show: when it says so, it gets what is held
+// back, and each stream that closes from then on.
+func TestStreamsOpenedUnused(t *testing.T) {
+	c, s := streamTestPair(t, Config{MaxUniStreams: 32})
+	var used []*Stream
+	for range 5 {
+		used = append(used, c.open(wire.Uni))
+	}
+	end := func(n int) {
+		t.Helper()
+		for _, st := range used[:n] {
+			if err := st.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		used = used[n:]
+		c.flush(s)
+		for range n {
+			s.wantRead(s.accept(wire.Uni), "", io.EOF)
+		}
+	}
+	end(2)
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v for two streams of 32, want none", p.kinds())
+	}
+	for range 32 - 5 {
+		c.open(wire.Uni)
+	}
+	blocked := func() {
+		t.Helper()
+		if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
+			t.Fatalf("open: %v, want ErrBlocked", err)
+		}
+		c.flush(s)
+	}
+	blocked()
+	s.flush(c)
+	for range 2 {
+		c.open(wire.Uni)
+	}
+	blocked()
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v without a stream that closed, want none", p.kinds())
+	}
+	end(1)
+	s.flush(c)
+	c.open(wire.Uni)
+	// What it said of an older limit is settled.
+	s.ss.handleStreamsBlocked(wire.StreamsBlocked{Direction: wire.Uni, Limit: 34})
+	end(1)
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v for a stream of 32, want none", p.kinds())
+	}
+}
+
 // TestLateFrames: frames for streams that are forgotten change nothing.
 func TestLateFrames(t *testing.T) {
 	c, s := streamTestPair(t, Config{})

@@ -120,7 +120,6 @@ func TestStatelessReset(t *testing.T) {
 	})
 }
 
-
 // patient writes with pauses: an application that has something to say now and then.
 type patient struct {
 	r *rig

@@ -52,7 +52,7 @@ func newRig(t *testing.T, client, server stack) *rig {
 	t.Cleanup(cancel)
 	return &rig{
 		t: t, ctx: ctx, client: client, server: server, serverTLS: serverTLS, clientTLS: clientTLS, events: &events{},
-		tquic: tquic.Config{MaxDatagram: 65535}, quicgo: quic.Config{EnableDatagrams: true, Allow0RTT: true},
+		tquic: tquic.Config{MaxDatagram: 65535, EarlyData: true}, quicgo: quic.Config{EnableDatagrams: true, Allow0RTT: true},
 	}
 }
 

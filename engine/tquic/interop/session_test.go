@@ -103,7 +103,7 @@ func (r *rig) connectEarly() (*pair, stream) {
 func TestEarlyDataRejected(t *testing.T) {
 	bothWays(t, func(t *testing.T, r *rig) {
 		r.rememberSession()
-		r.tquic.MaxStreams, r.quicgo.MaxIncomingStreams, r.quicgo.Allow0RTT = 7, 7, false
+		r.tquic.MaxStreams, r.quicgo.MaxIncomingStreams = 7, 7
 		p, s := r.connectEarly()
 		for name, e := range map[string]end{"client": p.client, "server": p.server} {
 			if e.early() || !e.tls().DidResume {

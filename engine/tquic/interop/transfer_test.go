@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 )
 
@@ -12,8 +13,9 @@ import (
 // pattern's again and again.
 const patternSize = 65521
 
-// pattern is what transfers carry, repeated; streams start at different places in it.
-func pattern() []byte {
+// pattern returns what transfers carry, repeated; streams start at different places in
+// it. It is not to be changed.
+var pattern = sync.OnceValue(func() []byte {
 	b := make([]byte, patternSize)
 	x := uint32(1)
 	for i := range b {
@@ -21,7 +23,7 @@ func pattern() []byte {
 		b[i] = byte(x >> 24)
 	}
 	return b
-}
+})
 
 // send writes n bytes of the pattern from a place on, and ends the stream.
 func send(w io.WriteCloser, start, n int) error {
