@@ -51,7 +51,7 @@ func (w *world) noStorm() {
 			w.errorf("%d datagrams of the %v in %.0f s, at most %d are sound", e.sent, e.side, seconds, most)
 		}
 		packets := e.sent + e.received
-		if most := 3*packets + uint64(10*seconds) + 200; e.timeouts > most {
+		if most := packets + uint64(5*seconds) + 100; e.timeouts > most {
 			w.errorf("%d timeouts of the %v for %d packets in %.0f s, at most %d are sound", e.timeouts, e.side, packets, seconds, most)
 		}
 	}
@@ -76,7 +76,7 @@ func (w *world) mostPackets() uint64 {
 	for _, p := range s.path {
 		arrive *= 1 - p.Loss
 	}
-	return uint64(float64(4*s.bytes()/piece)/arrive + 10*w.network.Elapsed().Seconds() + float64(20*len(s.streams)+200))
+	return uint64(float64(2*s.bytes()/piece)/arrive + 5*w.network.Elapsed().Seconds() + float64(10*len(s.streams)+100))
 }
 
 // noHoard: memory is bounded by the windows and the send buffers.
