@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -125,6 +126,12 @@ func newScenario(seed uint64) *scenario {
 		s.faults[way] = r.faults()
 		if r.chance(0.15) { // less than the interfaces say
 			s.faults[way].MTUs = []simnet.MTUChange{{MTU: s.least() + r.IntN(400)}}
+		}
+	}
+	if r.chance(0.1) { // in the handshake
+		from := clock.Time(time.Second).Add(r.span(s.rtt() + time.Second))
+		for way := range s.faults {
+			s.faults[way].Blackouts = []simnet.Blackout{{From: from, To: from.Add(time.Second)}}
 		}
 	}
 	for side := range s.congestion {
