@@ -253,6 +253,7 @@ func (c *Conn) abort() {
 // finish: nothing is left of the connection. mu is held.
 func (c *Conn) finish() {
 	finish(c.gone)
+	c.wakeUp() // a timer that was set before ends nothing any more
 	if t, ok := c.core.Tracer().(io.Closer); ok {
 		_ = t.Close() // a trace that cannot be written must not harm what it traces
 	}

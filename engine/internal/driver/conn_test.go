@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -337,6 +339,46 @@ func TestKeepAliveKeepsTheConnection(t *testing.T) {
 	time.Sleep(time.Second)
 	if client.Err() != nil || server.Err() != nil {
 		t.Errorf("client: %v, server: %v", client.Err(), server.Err())
+	}
+}
+
+// A connection that is gone does not sleep on until a timer that no longer matters:
+// Close would wait for it.
+func TestGoneConnectionIsWoken(t *testing.T) {
+	server, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	c, err := r.client.Dial(r.config, server.LocalAddr().(*net.UDPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 2000)
+	n, from, err := server.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, ok := wire.ParseInvariant(b[:n], 0)
+	if !ok {
+		t.Fatal("the first packet has no header")
+	}
+	sleeps := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.sleeping
+	}
+	for !sleeps() {
+		runtime.Gosched()
+	}
+	answer := wire.AppendVersionNegotiation(nil, h.SrcID, h.DstID, []wire.Version{0x1a2a3a4a}, 0)
+	if _, err := server.WriteToUDPAddrPort(answer, from); err != nil {
+		t.Fatal(err)
+	}
+	r.await(c.Gone())
+	if sleeps() {
+		t.Error("the connection is gone and its goroutine sleeps")
 	}
 }
 

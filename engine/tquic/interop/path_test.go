@@ -96,9 +96,8 @@ func TestRebindingUnderLoad(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if got := p.server.remote(); got != y.outside() {
-			t.Errorf("the server sends to %v, want %v", got, y.outside())
-		}
+		p.stream()
+		r.await("the server sends to the new address", func() bool { return p.server.remote() == y.outside() })
 	})
 }
 

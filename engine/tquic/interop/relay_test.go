@@ -15,6 +15,7 @@ type relay struct {
 	front  *net.UDPConn // where the client sends to
 	server netip.AddrPort
 	tasks  sync.WaitGroup
+	gate   sync.Mutex // what goes to the client passes it; whoever has it holds that up
 
 	mu     sync.Mutex
 	back   *net.UDPConn // where the server sees the client
@@ -24,6 +25,7 @@ type relay struct {
 	deaf   bool    // nothing of the connection reaches the client
 	known  [4]byte // how the client's connection ID begins
 	lost   int
+	up     int // bytes that went to the server
 }
 
 // newRelay returns a relay that passes everything on to server.
@@ -91,6 +93,21 @@ func (y *relay) stops(b []byte) bool {
 	return false
 }
 
+// hold holds up what goes to the client, until release.
+func (y *relay) hold() (release func()) {
+	y.gate.Lock()
+	release = sync.OnceFunc(y.gate.Unlock)
+	y.r.t.Cleanup(release)
+	return release
+}
+
+// upBytes returns how many bytes of UDP payload went to the server.
+func (y *relay) upBytes() int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.up
+}
+
 // losses returns how many datagrams were lost.
 func (y *relay) losses() int {
 	y.mu.Lock()
@@ -116,6 +133,7 @@ func (y *relay) upwards() {
 		}
 		y.mu.Lock()
 		y.client = from
+		y.up += n
 		if !y.loses() {
 			_, _ = y.back.WriteToUDPAddrPort(b[:n], y.server) // what the socket does not take is lost
 		}
@@ -130,10 +148,17 @@ func (y *relay) downwards(back *net.UDPConn) {
 		if err != nil {
 			return
 		}
-		y.mu.Lock()
-		if !y.stops(b[:n]) && !y.loses() {
-			_, _ = y.front.WriteToUDPAddrPort(b[:n], y.client)
-		}
-		y.mu.Unlock()
+		y.gate.Lock()
+		y.pass(b[:n])
+		y.gate.Unlock()
+	}
+}
+
+// pass sends a datagram on to the client.
+func (y *relay) pass(b []byte) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if !y.stops(b) && !y.loses() {
+		_, _ = y.front.WriteToUDPAddrPort(b, y.client)
 	}
 }
