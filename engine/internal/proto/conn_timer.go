@@ -96,11 +96,16 @@ func (c *Conn) recoveryTimeout(now clock.Time) {
 	c.settle(now, e.Space)
 }
 
+// suspectEvery is the least time between two probe timeouts that count as evidence: a
+// host that is starved of CPU time for some milliseconds is no black hole.
+const suspectEvery = 100 * time.Millisecond
+
 // suspectMTU: a probe timeout with full packets in flight may be a black hole's (RFC
 // 8899, section 4.3).
 func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
 	p := c.path
-	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) {
+	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) && now >= p.suspectAfter {
+		p.suspectAfter = now.Add(suspectEvery)
 		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
 		if p.mtu.settle() {
 			c.mtuChanged(now)

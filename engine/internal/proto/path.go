@@ -30,12 +30,13 @@ type path struct {
 
 	// challenge validates the tuple in use; leaving the one before, while a peer's
 	// move is not settled (RFC 9000, section 9.3).
-	challenge challenge
-	leaving   challenge
-	previous  tuple             // last validated tuple, to go back to
-	large     wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
-	usedID    wire.ConnID       // ours that the peer's last packet bore
-	moved     bool              // to another address, since recovery last began anew
+	challenge    challenge
+	leaving      challenge
+	previous     tuple             // last validated tuple, to go back to
+	large        wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
+	suspectAfter clock.Time        // before which a probe timeout is no evidence of a black hole
+	usedID       wire.ConnID       // ours that the peer's last packet bore
+	moved        bool              // to another address, since recovery last began anew
 
 	// probed is the tuple other than ours that the peer last sent from, and what may be
 	// sent there: answers to its challenges.
