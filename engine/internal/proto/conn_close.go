@@ -63,12 +63,11 @@ func (e *ApplicationError) Error() string {
 
 // closing is the end of a connection: what is said, how often and until when.
 type closing struct {
-	frame       wire.ConnectionClose
-	application bool
-	until       clock.Time // end of the closing or draining period
-	due         bool       // the close is to be sent
-	heard       int        // packets since the last one sent
-	patience    int        // packets to hear before it is sent again
+	frame    wire.ConnectionClose
+	until    clock.Time // end of the closing or draining period
+	due      bool       // the close is to be sent
+	heard    int        // packets since the last one sent
+	patience int        // packets to hear before it is sent again
 }
 
 // maxReason bounds the reason phrase that is sent, bytes.
