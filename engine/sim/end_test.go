@@ -44,7 +44,6 @@ type session struct {
 	closed                              error
 	token                               []byte
 	timeout                             clock.Time
-	migrations                          int
 	seen                                [proto.Drained + 1]int // events by kind
 }
 
@@ -261,9 +260,10 @@ func (s *session) adopt() {
 	}
 }
 
-// caughtUp reports whether the peer knows of each of this side's key updates.
-func (s *session) caughtUp(peer *session) bool {
-	return s.conn.Stats().KeyUpdates == 0 || peer.conn.Stats().PeerKeyUpdates+peer.conn.Stats().KeyUpdates >= s.conn.Stats().KeyUpdates
+// phase returns how many key updates the connection has been through.
+func (s *session) phase() int {
+	st := s.conn.Stats()
+	return st.KeyUpdates + st.PeerKeyUpdates
 }
 
 func (e *end) forget(s *session) {

@@ -123,6 +123,9 @@ func newScenario(seed uint64) *scenario {
 	for way := range s.path {
 		s.path[way] = r.impairments()
 		s.faults[way] = r.faults()
+		if r.chance(0.15) { // less than the interfaces say
+			s.faults[way].MTUs = []simnet.MTUChange{{MTU: s.least() + r.IntN(400)}}
+		}
 	}
 	for side := range s.congestion {
 		s.congestion[side] = pick(r, "newreno", "cubic")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/cryptotest"
 )
@@ -25,12 +26,17 @@ func TestSeeds(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			cryptotest.SetGlobalRandom(t, seed)
 			w := newWorld(t, newScenario(seed))
+			defer func() {
+				if cause := recover(); cause != nil {
+					t.Errorf("panic: %v\n%s", cause, debug.Stack())
+				}
+				if t.Failed() {
+					t.Logf("%v\n%s", w.scenario, replay("TestSeeds", seed))
+				}
+			}()
 			w.play()
 			w.judge()
 			all.add(w)
-			if t.Failed() {
-				t.Logf("%v\n%s", w.scenario, replay("TestSeeds", seed))
-			}
 		})
 		n++
 	}

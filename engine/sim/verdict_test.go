@@ -47,11 +47,36 @@ func (w *world) noLeak() {
 func (w *world) noStorm() {
 	seconds := w.network.Elapsed().Seconds()
 	for _, e := range w.ends {
+		if most := w.mostPackets(); e.sent > most {
+			w.errorf("%d datagrams of the %v in %.0f s, at most %d are sound", e.sent, e.side, seconds, most)
+		}
 		packets := e.sent + e.received
-		if most := 3*packets + uint64(10*seconds) + 200; e.timeouts > most {
+		if most := packets + uint64(5*seconds) + 100; e.timeouts > most {
 			w.errorf("%d timeouts of the %v for %d packets in %.0f s, at most %d are sound", e.timeouts, e.side, packets, seconds, most)
 		}
 	}
+}
+
+// mostPackets returns how many datagrams a side needs at most, roughly: for the bytes
+// in the pieces that windows and buffers allow, for each stream's coming and going,
+// and a few a second for what is lost or waited for.
+func (w *world) mostPackets() uint64 {
+	s := w.scenario
+	piece := 1200
+	for side := range s.paces {
+		piece = min(piece, int(s.stream[side].start)/4, int(s.conn[side].start)/4)
+		if b := int(s.sendBuffer[side]); b > 0 {
+			piece = min(piece, b/4)
+		}
+		if c := s.paces[side].chunk; c > 0 {
+			piece = min(piece, c)
+		}
+	}
+	arrive := 1.0
+	for _, p := range s.path {
+		arrive *= 1 - p.Loss
+	}
+	return uint64(float64(2*s.bytes()/piece)/arrive + 5*w.network.Elapsed().Seconds() + float64(10*len(s.streams)+100))
 }
 
 // noHoard: memory is bounded by the windows and the send buffers.

@@ -30,7 +30,9 @@ func converse(t *testing.T) *conversation {
 	childIn, in := io.Pipe()
 	out, childOut := io.Pipe()
 	c := &conversation{t: t, in: in, out: newLineReader(out), ended: make(chan error, 1)}
-	go func() { c.ended <- Main(context.Background(), Config{In: childIn, Out: childOut, Engines: testEngines()}) }()
+	go func() {
+		c.ended <- Main(context.Background(), Config{In: childIn, Out: childOut, Engines: testEngines()})
+	}()
 	t.Cleanup(func() {
 		in.Close()
 		out.Close()

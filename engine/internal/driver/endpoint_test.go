@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -277,4 +279,57 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 	r.stream(client, server)
+}
+
+// Many connections come and go at once on two sockets, through a Retry where the
+// server feels crowded.
+func TestManyConnections(t *testing.T) {
+	const conns = 60
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	crowded := testEndpoint(t, "127.0.0.1:0", Config{RetryAbove: 10})
+	serverTLS, clientTLS := testTLS(t)
+	if err := crowded.Listen(proto.Config{TLS: serverTLS}, conns); err != nil {
+		t.Fatal(err)
+	}
+	r.server, r.config.TLS = crowded, clientTLS
+	var wg sync.WaitGroup
+	for i := range conns {
+		wg.Go(func() {
+			c, err := r.client.Dial(r.config, r.remote())
+			if err != nil {
+				t.Errorf("dial: %v", err)
+				return
+			}
+			defer c.Close(0, "")
+			s, err := c.OpenStream(r.ctx, wire.Bidi)
+			if err != nil {
+				t.Errorf("open: %v", err)
+				return
+			}
+			data := bytes.Repeat([]byte{byte(i)}, 20_000)
+			go func() {
+				s.Write(data)
+				s.CloseWrite()
+			}()
+			if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("connection %d: %d bytes, %v", i, len(got), err)
+			}
+		})
+		wg.Go(func() {
+			c, err := r.server.Accept(r.ctx)
+			if err != nil {
+				t.Errorf("accept: %v", err)
+				return
+			}
+			s, err := c.AcceptStream(r.ctx, wire.Bidi)
+			if err != nil {
+				t.Errorf("accept a stream: %v", err)
+				return
+			}
+			io.Copy(s, s)
+			s.CloseWrite()
+			<-c.Done()
+		})
+	}
+	wg.Wait()
 }

@@ -23,6 +23,9 @@ type scripted struct {
 	ecn  wire.ECN
 	bits byte // set in the first byte, under header protection
 	mask byte // cleared there, after it is applied
+	// small leaves a client's Initial packets unpadded; token is what Initial ones carry.
+	small bool
+	token []byte
 
 	initialSeal *handshake.Sealer
 	initialOpen *handshake.Opener
@@ -116,7 +119,7 @@ func (s *scripted) packet(kind wire.PacketType, frames ...appender) []byte {
 	for _, f := range frames {
 		payload = f.Append(payload)
 	}
-	if kind == wire.PacketInitial && s.conn.side == wire.Server && len(payload) < 1200 {
+	if kind == wire.PacketInitial && s.conn.side == wire.Server && !s.small && len(payload) < 1200 {
 		payload = append(payload, make([]byte, 1200-len(payload))...)
 	}
 	if kind == wire.PacketOneRTT {
@@ -139,7 +142,7 @@ func (s *scripted) packet(kind wire.PacketType, frames ...appender) []byte {
 		s.t.Fatalf("the peer has no keys for %v packets", kind)
 	}
 	h := wire.AppendLong(nil, wire.LongHeader{
-		Type: kind, Version: wire.Version1, DstID: s.dst, SrcID: s.src, Length: pnLen + len(payload) + tagSize,
+		Type: kind, Version: wire.Version1, DstID: s.dst, SrcID: s.src, Token: s.token, Length: pnLen + len(payload) + tagSize,
 	}, number, pnLen)
 	h[0] |= s.bits
 	b := seal.Seal(append([]byte(nil), h...), h, payload, 0, number)

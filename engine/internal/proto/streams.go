@@ -95,6 +95,9 @@ type copyCounts struct {
 	Read       uint64 // to the application
 }
 
+// Total returns the bytes copied at all sites.
+func (c copyCounts) Total() uint64 { return c.Write + c.Packet + c.Reassembly + c.Read }
+
 // streamCounts counts streams and stream data.
 type streamCounts struct {
 	Opened   uint64 // by us

@@ -1,0 +1,222 @@
+package proto
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine/internal/handshake"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+// RFC 9000, section 7.3: connection IDs in the transport parameters MUST be those of the
+// handshake; section 18.2: what else MUST be a TRANSPORT_PARAMETER_ERROR.
+func TestPeerParametersAreChecked(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		side   wire.Perspective
+		change func(p *wire.TransportParameters)
+		want   wire.ErrorCode
+	}{
+		{"as they are", wire.Client, func(*wire.TransportParameters) {}, wire.NoError},
+		{"no initial_source_connection_id", wire.Client, func(p *wire.TransportParameters) { p.HasInitialSrcID = false }, wire.TransportParameterError},
+		{"another initial_source_connection_id", wire.Client, func(p *wire.TransportParameters) { p.InitialSrcID = someID(1) }, wire.TransportParameterError},
+		{"no original_destination_connection_id", wire.Client, func(p *wire.TransportParameters) { p.HasOriginalDstID = false }, wire.TransportParameterError},
+		{"another original_destination_connection_id", wire.Client, func(p *wire.TransportParameters) { p.OriginalDstID = someID(1) }, wire.TransportParameterError},
+		{"retry_source_connection_id without a Retry", wire.Client, func(p *wire.TransportParameters) { p.HasRetrySrcID = true }, wire.TransportParameterError},
+		{"as they are, server", wire.Server, func(*wire.TransportParameters) {}, wire.NoError},
+		{"another initial_source_connection_id, server", wire.Server, func(p *wire.TransportParameters) { p.InitialSrcID = someID(1) }, wire.TransportParameterError},
+		{"a small max_udp_payload_size", wire.Client, func(p *wire.TransportParameters) { p.MaxUDPPayload = 1199 }, wire.TransportParameterError},
+		{"a preferred address", wire.Client, func(p *wire.TransportParameters) {
+			p.HasPreferredAddress, p.PreferredAddress = true, wire.PreferredAddress{IPv4: stranger, ID: someID(1)}
+		}, wire.NoError},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScripted(t, tt.side, greeted, pairConfig{})
+			if tt.side == wire.Client {
+				s.sendsIn(wire.PacketInitial, wire.Ping{}) // it takes the server's ID
+			}
+			p := s.real.local
+			tt.change(&p)
+			got := wire.NoError
+			if err, ok := errors.AsType[*wire.TransportError](s.conn.setPeerParameters(s.now(), p.Append(nil, tt.side.Peer()))); ok {
+				got = err.Code
+			}
+			if got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			// RFC 9000, section 5.1.1: the ID of a preferred address has sequence number 1.
+			if spare := s.conn.path.peer.spare; p.HasPreferredAddress && (len(spare) != 1 || spare[0].seq != 1 || spare[0].id != someID(1)) {
+				t.Errorf("spare IDs: %+v", spare)
+			}
+		})
+	}
+	// Section 18.2: a server without connection IDs MUST NOT have a preferred address.
+	if err := checkPreferred(&wire.TransportParameters{HasInitialSrcID: true, HasPreferredAddress: true}); err == nil {
+		t.Error("a preferred address of a server without connection IDs passed")
+	}
+}
+
+// RFC 9000, section 7.4.1: a server that accepts 0-RTT MUST NOT reduce what it allowed.
+func TestAcceptedEarlyDataReducesNoLimit(t *testing.T) {
+	for _, reduced := range []bool{false, true} {
+		p := newPair(t, pairConfig{})
+		p.handshake()
+		p.idle(100 * time.Millisecond)
+		cfg := p.client().cfg
+		p.client().Close(p.now, 0, "")
+		p.idle(time.Second)
+		p.dial(cfg, nil)
+		if reduced {
+			p.client().peer.InitialMaxStreamsUni++ // as if the server had allowed more
+		}
+		p.run(time.Second, func() bool { return p.client().complete || p.client().err != nil })
+		got, ok := errors.AsType[*wire.TransportError](p.client().err)
+		if reduced != (ok && got.Code == wire.ProtocolViolation) {
+			t.Errorf("reduced %v: ended with %v", reduced, p.client().err)
+		}
+	}
+}
+
+// retry returns a Retry packet for the client under test.
+func (s *scripted) retry(token []byte, src wire.ConnID) []byte {
+	b := wire.AppendRetry(nil, wire.LongHeader{Version: wire.Version1, DstID: s.dst, SrcID: src, Token: token})
+	tag := handshake.RetryTag(s.conn.originalID, b)
+	return append(b, tag[:]...)
+}
+
+// RFC 9000, sections 17.2.5.1 and 17.2.5.2: which Retry packets a client MUST discard.
+func TestRetryIsTakenOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		send func(s *scripted)
+		want bool
+	}{
+		{"fine", func(s *scripted) { s.sendsDatagram(s.retry([]byte("token"), someID(1))) }, true},
+		{"bad tag", func(s *scripted) {
+			b := s.retry([]byte("token"), someID(1))
+			b[len(b)-1] ^= 1
+			s.sendsDatagram(b)
+		}, false},
+		{"no token", func(s *scripted) { s.sendsDatagram(s.retry(nil, someID(1))) }, false},
+		{"the client's own choice", func(s *scripted) { s.sendsDatagram(s.retry([]byte("token"), s.conn.originalID)) }, false},
+		{"after a packet", func(s *scripted) {
+			s.sendsIn(wire.PacketInitial, wire.Ping{})
+			s.sendsDatagram(s.retry([]byte("token"), someID(1)))
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScripted(t, wire.Client, greeted, pairConfig{})
+			next := s.conn.path.spaces[recovery.SpaceInitial].next
+			hello := slices.Clone(s.conn.path.spaces[recovery.SpaceInitial].crypto.out)
+			tt.send(s)
+			if s.conn.retried != tt.want {
+				t.Fatalf("retried %v, want %v", s.conn.retried, tt.want)
+			}
+			if !tt.want {
+				return
+			}
+			// Section 17.2.5.2: its source ID MUST be the destination; section 8.1.2: the token
+			// MUST be repeated; 17.2.5.3: packet numbers MUST NOT be reset, nor the hello changed.
+			s.sendsDatagram(s.retry([]byte("another"), someID(2)))
+			if string(s.conn.token) != "token" || s.conn.path.peer.current() != someID(1) {
+				t.Errorf("token %q to %v: a second Retry was taken", s.conn.token, s.conn.path.peer.current())
+			}
+			if s.conn.path.spaces[recovery.SpaceInitial].next <= next {
+				t.Error("packet numbers begin anew")
+			}
+			if !slices.Equal(hello, s.conn.path.spaces[recovery.SpaceInitial].crypto.out) {
+				t.Error("the hello changed")
+			}
+		})
+	}
+}
+
+// RFC 9000, section 6.2: a client that speaks one version MUST give up on a Version
+// Negotiation packet, but for those that it MUST discard. RFC 8999, section 6.
+func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
+	other := []wire.Version{0xbabecafe, 0x0a0a0a0a}
+	for _, tt := range []struct {
+		name string
+		send func(s *scripted)
+		want bool
+	}{
+		{"none of ours", func(s *scripted) {
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), other, 0))
+		}, true},
+		{"ours among them", func(s *scripted) {
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), append(other, wire.Version1), 0))
+		}, false},
+		{"after a packet", func(s *scripted) {
+			s.sendsIn(wire.PacketInitial, wire.Ping{})
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), other, 0))
+		}, false},
+		{"for other IDs", func(s *scripted) {
+			id := someID(1)
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), id.Bytes(), other, 0))
+		}, false},
+		{"no version", func(s *scripted) {
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), nil, 0))
+		}, false},
+		{"half a version", func(s *scripted) {
+			s.sendsDatagram(append(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), other, 0), 1, 2))
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScripted(t, wire.Client, greeted, pairConfig{})
+			tt.send(s)
+			_, got := errors.AsType[*VersionError](s.conn.err)
+			if got != tt.want || (s.conn.err != nil && !got) {
+				t.Errorf("ended with %v, want it to give up: %v", s.conn.err, tt.want)
+			}
+		})
+	}
+}
+
+// RFC 9001, section 4.1.3: new CRYPTO data of a level that is over MUST be a
+// PROTOCOL_VIOLATION.
+func TestCryptoDataOfAnEarlierLevel(t *testing.T) {
+	s := newScripted(t, wire.Server, greeted, pairConfig{})
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: s.conn.path.spaces[recovery.SpaceInitial].crypto.read, Data: []byte{1}})
+	s.wantClose(wire.ProtocolViolation)
+}
+
+// RFC 9000, section 7.5: 4096 bytes of CRYPTO data out of order MUST be kept.
+func TestCryptoDataOutOfOrder(t *testing.T) {
+	var c cryptoStream
+	data := make([]byte, 4096)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	for at := len(data) - 64; at > 0; at -= 64 {
+		if got, err := c.receive(wire.Crypto{Offset: uint64(at), Data: data[at : at+64]}); err != nil || len(got) > 0 {
+			t.Fatalf("at %d: %d bytes, %v", at, len(got), err)
+		}
+	}
+	if got, err := c.receive(wire.Crypto{Data: data[:64]}); err != nil || !slices.Equal(got, data) {
+		t.Errorf("%d bytes came, %v", len(got), err)
+	}
+}
+
+// RFC 9001, section 4.9.3: a server MUST discard 0-RTT keys a short time after 1-RTT began.
+func TestEarlyKeysGo(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	cfg := p.client().cfg
+	p.client().Close(p.now, 0, "")
+	p.idle(time.Second)
+	p.dial(cfg, nil)
+	x := newTransfer(p, wire.Client, 1, 1000)
+	p.run(time.Second, x.done)
+	if p.server().keys.earlyOpen == nil || p.client().keys.earlySeal == nil {
+		t.Fatal("there are no 0-RTT keys")
+	}
+	p.handshake()
+	p.idle(5 * time.Second)
+	if p.server().keys.earlyOpen != nil || p.client().keys.earlySeal != nil {
+		t.Error("0-RTT keys are still there")
+	}
+}

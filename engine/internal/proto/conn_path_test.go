@@ -1,0 +1,211 @@
+package proto
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
+)
+
+var stranger = netip.MustParseAddrPort("203.0.113.9:9")
+
+// answers returns how many bytes and PATH_RESPONSE frames went to an address.
+func (s *scripted) answers(to netip.AddrPort) (bytes, responses int) {
+	for _, p := range s.got {
+		if p.to.remote != to {
+			continue
+		}
+		bytes += p.size
+		for _, t := range p.types {
+			if t == wire.TypePathResponse {
+				responses++
+			}
+		}
+	}
+	return bytes, responses
+}
+
+// RFC 9000, section 8.2.2: a challenge MUST be answered on its path, in a datagram of
+// 1200 bytes, once; on an address not validated within the anti-amplification limit.
+func TestChallengeIsAnswered(t *testing.T) {
+	data := wire.PathChallenge{Data: [8]byte{1, 2, 3}}
+	t.Run("on the path in use", func(t *testing.T) {
+		s := newScripted(t, wire.Server, confirmed, pairConfig{})
+		s.got = nil
+		s.sends(data)
+		f, p := s.frame(wire.TypePathResponse)
+		if f == nil || f.(wire.PathResponse).Data != data.Data || p.size != int(minUDPPayload) || p.to != s.conn.path.tuple {
+			t.Fatalf("answered %+v in %+v", f, p)
+		}
+		s.waits(5 * time.Second) // never acknowledged
+		if n := s.count(wire.TypePathResponse); n != 1 {
+			t.Errorf("answered %d times", n)
+		}
+	})
+	t.Run("small, from another address", func(t *testing.T) {
+		s := newScripted(t, wire.Server, confirmed, pairConfig{})
+		s.got, s.at.remote = nil, stranger
+		b := s.packet(wire.PacketOneRTT, data, data, data, data)
+		size := len(b)
+		s.sendsDatagram(b)
+		if bytes, n := s.answers(stranger); n == 0 || bytes > 3*size {
+			t.Errorf("%d answers of %d bytes to a datagram of %d", n, bytes, size)
+		}
+	})
+	t.Run("large, from another address", func(t *testing.T) {
+		s := newScripted(t, wire.Server, confirmed, pairConfig{})
+		s.got, s.at.remote = nil, stranger
+		s.sends(data, wire.Padding{Size: 1100})
+		if bytes, n := s.answers(stranger); n != 1 || bytes != int(minUDPPayload) {
+			t.Errorf("%d answers of %d bytes", n, bytes)
+		}
+		// Section 9.3: a probe does not move the connection.
+		if _, remote := s.conn.Addresses(); remote != clientAddr {
+			t.Errorf("the connection moved to %v", remote)
+		}
+	})
+	t.Run("from many addresses", func(t *testing.T) {
+		s := newScripted(t, wire.Server, confirmed, pairConfig{})
+		for n := range uint16(50) {
+			s.got, s.at.remote = nil, netip.AddrPortFrom(stranger.Addr(), 1+n%3)
+			b := s.packet(wire.PacketOneRTT, data, data)
+			size := len(b)
+			s.sendsDatagram(b)
+			if bytes, _ := s.answers(s.at.remote); bytes > 3*size {
+				t.Fatalf("%d bytes for %d", bytes, size)
+			}
+		}
+	})
+	t.Run("a flood", func(t *testing.T) {
+		s := newScripted(t, wire.Server, confirmed, pairConfig{})
+		for range 5000 {
+			s.sends(data)
+		}
+		if in, window := s.conn.path.det.BytesInFlight(), s.conn.path.det.State().Window; in > window {
+			t.Errorf("%d bytes in flight, the window is %d", in, window)
+		}
+	})
+}
+
+// RFC 9000, section 9.3: a peer that moved MUST be validated at its new address; at the
+// old one too (9.3.3); until then no more than three times what came goes there.
+func TestPeerMoves(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, pairConfig{})
+	s.got, s.at.remote = nil, stranger
+	b := s.packet(wire.PacketOneRTT, wire.Ping{})
+	size := len(b)
+	s.sendsDatagram(b)
+	if _, remote := s.conn.Addresses(); remote != stranger {
+		t.Fatalf("the connection stays at %v", remote)
+	}
+	if bytes, _ := s.answers(stranger); bytes > 3*size {
+		t.Errorf("%d bytes sent for %d received", bytes, size)
+	}
+	var small *wire.PathChallenge
+	toOld := false
+	for _, p := range s.got {
+		for _, f := range p.frames {
+			if c, ok := f.(wire.PathChallenge); ok {
+				toOld = toOld || (p.to.remote == clientAddr && p.size == int(minUDPPayload))
+				if p.to.remote == stranger {
+					small = &c
+				}
+			}
+		}
+	}
+	if small == nil || !toOld {
+		t.Fatalf("challenged the new address: %v, the old one: %v", small != nil, toOld)
+	}
+	// Section 8.2.1: the challenge was in a small datagram, so a second one MUST follow in
+	// one of 1200 bytes.
+	s.got = nil
+	s.sends(wire.PathResponse{Data: small.Data})
+	if !s.conn.path.amp.validated() {
+		t.Fatal("the new address is not validated by its answer")
+	}
+	if f, p := s.frame(wire.TypePathChallenge); f == nil || p.size != int(minUDPPayload) || p.to.remote != stranger {
+		t.Errorf("no challenge in a full datagram, but %v", s.heard())
+	} else {
+		s.sends(wire.PathResponse{Data: f.(wire.PathChallenge).Data})
+	}
+	if n := s.pair.ends[wire.Server].seen[PathChanged]; n != 1 {
+		t.Errorf("PathChanged came %d times", n)
+	}
+	if s.conn.path.challenge.running() {
+		t.Error("validation never ends")
+	}
+	s.wantFine()
+}
+
+// RFC 9000, section 9.3: an old packet from another address does not move the connection.
+func TestReorderedPacketDoesNotMove(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, pairConfig{})
+	old := s.packet(wire.PacketOneRTT, wire.Ping{})
+	s.sends(wire.Ping{})
+	s.at.remote = stranger
+	s.sendsDatagram(old)
+	s.wantFine()
+	if _, remote := s.conn.Addresses(); remote != clientAddr {
+		t.Errorf("the connection moved to %v", remote)
+	}
+}
+
+// RFC 9000, section 9.5: a connection ID MUST NOT be used towards two addresses, when the
+// peer moved on purpose.
+func TestMoveWithoutSpareID(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, pairConfig{})
+	s.conn.path.peer.spare = nil
+	s.at.remote, s.dst = stranger, s.conn.path.issued.ids[1].id
+	s.sends(wire.Ping{})
+	if _, remote := s.conn.Addresses(); remote != clientAddr {
+		t.Errorf("the connection moved to %v with the connection ID of the old path", remote)
+	}
+	before := s.conn.path.peer.current()
+	s.sends(wire.NewConnectionID{Sequence: 9, ID: someID(9)})
+	s.sends(wire.Ping{})
+	if _, remote := s.conn.Addresses(); remote != stranger || s.conn.path.peer.current() == before {
+		t.Errorf("with a spare ID the connection is at %v", remote)
+	}
+}
+
+// RFC 9000, section 9: MUST NOT migrate before the handshake is confirmed, nor when the
+// peer forbids it; section 9.5: nor without an unused connection ID.
+func TestRebindIsRefused(t *testing.T) {
+	local := netip.MustParseAddrPort("192.0.2.77:77")
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	if err := s.conn.Rebind(s.now(), local); err == nil {
+		t.Error("migrated before the handshake was confirmed")
+	}
+	s = newScripted(t, wire.Client, confirmed, pairConfig{server: Config{DisableMigration: true}})
+	if err := s.conn.Rebind(s.now(), local); err == nil {
+		t.Error("migrated though the server forbids it")
+	}
+	s = newScripted(t, wire.Client, confirmed, pairConfig{})
+	s.conn.path.peer.spare = nil
+	if err := s.conn.Rebind(s.now(), local); err == nil {
+		t.Error("migrated without a connection ID for it")
+	}
+	if at, _ := s.conn.Addresses(); at == local {
+		t.Error("the refused move took place")
+	}
+	s = newScripted(t, wire.Server, confirmed, pairConfig{})
+	if err := s.conn.Rebind(s.now(), local); err == nil {
+		t.Error("a server migrated")
+	}
+}
+
+// RFC 9000, section 9.3.2: without a validated address left a connection MUST end, silently.
+func TestMoveIntoTheVoid(t *testing.T) {
+	s := newScripted(t, wire.Client, confirmed, pairConfig{})
+	if err := s.conn.Rebind(s.now(), netip.MustParseAddrPort("192.0.2.77:77")); err != nil {
+		t.Fatal(err)
+	}
+	s.got = nil
+	s.waits(20 * time.Second)
+	got, ok := errors.AsType[*wire.TransportError](s.conn.err)
+	if !ok || got.Code != wire.NoViablePath || s.count(wire.TypeCloseTransport) != 0 {
+		t.Errorf("ended with %v and sent %v", s.conn.err, s.heard())
+	}
+}
