@@ -121,6 +121,11 @@ func (r *rig) connectFrom(d dialler, l listener, at netip.AddrPort) *pair {
 
 func (r *rig) pair(client, server end) *pair {
 	p := &pair{r: r, client: client, server: server}
+	stop := context.AfterFunc(r.ctx, func() { // ends reads and writes that wait for ever
+		client.closeWith(0, "out of time")
+		server.closeWith(0, "out of time")
+	})
+	r.t.Cleanup(func() { stop() })
 	for _, e := range []end{client, server} {
 		switch e := e.(type) {
 		case tquicEnd:
