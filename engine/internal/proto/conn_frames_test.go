@@ -127,7 +127,9 @@ func one(f appender) func(*scripted) []appender {
 func none(*scripted) []appender { return nil }
 
 // someID returns a connection ID.
-func someID(n uint64) wire.ConnID { return wire.NewConnID([]byte{0xc0, 1, 2, 3, 4, 5, byte(n >> 8), byte(n)}) }
+func someID(n uint64) wire.ConnID {
+	return wire.NewConnID([]byte{0xc0, 1, 2, 3, 4, 5, byte(n >> 8), byte(n)})
+}
 
 // RFC 9000, section 12.4: a frame in a packet type that does not permit it MUST be a
 // PROTOCOL_VIOLATION. Sections 17.2.2 and 17.2.4 have what Initial and Handshake packets

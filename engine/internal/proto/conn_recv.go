@@ -325,4 +325,3 @@ func (c *Conn) fail(now clock.Time, err error) {
 	}
 	c.closeTransport(now, breach)
 }
-

@@ -181,7 +181,9 @@ func TestStatelessResetIsRecognised(t *testing.T) {
 		{"no fixed bit", func(_ *scripted, k wire.ResetToken) []byte { return resetBytes(0, 40, k) }, true},
 		{"one bit off", func(_ *scripted, k wire.ResetToken) []byte { k[3] ^= 1; return resetBytes(0x40, 40, k) }, false},
 		// Section 10.3.1: tokens of IDs not in use MUST NOT be looked at.
-		{"of an unused ID", func(s *scripted, _ wire.ResetToken) []byte { return resetBytes(0x40, 40, s.conn.path.peer.spare[0].token) }, false},
+		{"of an unused ID", func(s *scripted, _ wire.ResetToken) []byte {
+			return resetBytes(0x40, 40, s.conn.path.peer.spare[0].token)
+		}, false},
 		// A packet that can be opened is none, whatever it ends with.
 		{"a real packet", func(s *scripted, _ wire.ResetToken) []byte {
 			b := s.packet(wire.PacketOneRTT, wire.Ping{}, wire.Padding{Size: 40})

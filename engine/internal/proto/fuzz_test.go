@@ -56,10 +56,21 @@ func FuzzDatagram(f *testing.F) {
 // FuzzFrames1RTT: a peer that sends any payload in a valid packet.
 func FuzzFrames1RTT(f *testing.F) {
 	for _, frame := range []appender{
-		wire.Ping{}, wire.Ack{Largest: 3}, wire.Stream{Data: []byte("data"), Fin: true}, wire.ResetStream{FinalSize: 3}, wire.StopSending{},
-		wire.Crypto{Data: []byte{4, 0, 0, 1, 0}}, wire.MaxData{Max: 1 << 30}, wire.MaxStreams{Max: 1 << 20}, wire.PathChallenge{},
-		wire.NewConnectionID{Sequence: 9, RetirePriorTo: 3, ID: someID(9)}, wire.RetireConnectionID{Sequence: 1},
-		wire.ConnectionClose{Code: 1, Reason: []byte("why")}, wire.HandshakeDone{}, wire.NewToken{Token: []byte{1}}, wire.Datagram{Data: []byte{1}},
+		wire.Ping{},
+		wire.Ack{Largest: 3},
+		wire.Stream{Data: []byte("data"), Fin: true},
+		wire.ResetStream{FinalSize: 3},
+		wire.StopSending{},
+		wire.Crypto{Data: []byte{4, 0, 0, 1, 0}},
+		wire.MaxData{Max: 1 << 30},
+		wire.MaxStreams{Max: 1 << 20},
+		wire.PathChallenge{},
+		wire.NewConnectionID{Sequence: 9, RetirePriorTo: 3, ID: someID(9)},
+		wire.RetireConnectionID{Sequence: 1},
+		wire.ConnectionClose{Code: 1, Reason: []byte("why")},
+		wire.HandshakeDone{},
+		wire.NewToken{Token: []byte{1}},
+		wire.Datagram{Data: []byte{1}},
 	} {
 		f.Add(false, frame.Append(nil))
 		f.Add(true, frame.Append(nil))
