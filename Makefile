@@ -7,12 +7,13 @@ SHELL       := bash
 GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
+SEEDS    ?= 1..10000
 # Namespaces need root. Builds never run as root when the caller is not.
 ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH):/usr/sbin:/sbin")
 # A checkout that git cannot read (another owner, no git) still builds, without a revision.
 STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
 
-.PHONY: help setup build demo test check fuzz bench docs clean
+.PHONY: help setup build demo test check fuzz seeds bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ check: ## formatting, vet, staticcheck, go.mod, import walls
 
 fuzz: ## each fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
+
+seeds: ## seeded simulations of whole connections, 10,000 of them; SEEDS=first..last selects
+	$(GO) test ./engine/sim -count=1 -timeout 60m -run '^TestSeeds$$' -seeds=$(SEEDS)
 
 bench: ## every benchmark; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(if $(ROOT),-exec '$(ROOT)') ./...

@@ -105,8 +105,11 @@ type Stream interface {
 // Stats is what a session did, counted by the engine itself. A value that an
 // engine cannot know is zero.
 type Stats struct {
-	Congestion string      `json:"congestion,omitempty"` // control actually in use
-	Paths      []PathStats `json:"paths,omitempty"`      // in the order of Config.Paths
+	Congestion string `json:"congestion,omitempty"` // control actually in use
+	// Copied is how many bytes of stream payload the engine moved by memcpy, sent and
+	// received ones, encryption aside; nil: it does not count them.
+	Copied *uint64     `json:"copied_bytes,omitempty"`
+	Paths  []PathStats `json:"paths,omitempty"` // in the order of Config.Paths
 }
 
 // PathStats is the part of one path.
@@ -114,6 +117,7 @@ type PathStats struct {
 	Link            string        `json:"link"`
 	SRTT            time.Duration `json:"srtt_ns,omitempty"` // smoothed round-trip time
 	SentPackets     uint64        `json:"sent_packets,omitempty"`
+	ReceivedPackets uint64        `json:"received_packets,omitempty"`
 	LostPackets     uint64        `json:"lost_packets,omitempty"` // declared lost by the sender
 	ReinjectedBytes uint64        `json:"reinjected_bytes,omitempty"`
 	Dead            bool          `json:"dead,omitempty"` // given up during the session

@@ -48,6 +48,9 @@ An engine that uses several paths at once uses all links between the two nodes.
 One that uses a single path runs once on each, so that the best single path is
 measured. ENGINE@LINK or ENGINE@LINK+LINK pins an engine to links.
 
+With the environment variable SSLKEYLOGFILE the TLS secrets of all sessions are
+appended to the file that it names, so that a capture can be decrypted.
+
 The records go to a folder (--out): manifest.json, trials.jsonl, series/ and
 summary.json, which --json also prints. run exits with 1 when a transfer failed
 or was not intact.

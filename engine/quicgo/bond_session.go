@@ -286,6 +286,7 @@ func (s *bondSession) Stats() engine.Stats {
 		to, c := &paths[p.index], pathStats(p.conn)
 		to.SRTT = max(to.SRTT, c.SRTT)
 		to.SentPackets += c.SentPackets
+		to.ReceivedPackets += c.ReceivedPackets
 		to.LostPackets += c.LostPackets
 		p.mu.Lock()
 		to.ReinjectedBytes += uint64(p.reinjected)

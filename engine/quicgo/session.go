@@ -67,7 +67,7 @@ func (s *session) Close() error {
 // pathStats returns what quic-go counts of a connection.
 func pathStats(conn *quic.Conn) engine.PathStats {
 	c := conn.ConnectionStats()
-	return engine.PathStats{SRTT: c.SmoothedRTT, SentPackets: c.PacketsSent, LostPackets: c.PacketsLost}
+	return engine.PathStats{SRTT: c.SmoothedRTT, SentPackets: c.PacketsSent, ReceivedPackets: c.PacketsReceived, LostPackets: c.PacketsLost}
 }
 
 // diedByItself reports whether the connection ended by anything but a close.

@@ -25,7 +25,7 @@ type bulk struct {
 // flow is a workload's flow on its stream.
 type flow struct {
 	*workload.Flow
-	ended, over bool
+	over bool
 }
 
 // Connected implements Application.
@@ -109,8 +109,7 @@ func (b *bulk) write(s *Stream) {
 			return
 		}
 	}
-	if f.Ending() && !f.ended {
-		f.ended = true
+	if f.Ending() {
 		if err := s.CloseWrite(); err != nil {
 			b.fail(fmt.Errorf("end the stream: %w", err))
 		}

@@ -61,6 +61,9 @@ type Config struct {
 	Connections int // 0: 1
 	// Congestion names the congestion control. Empty: the engine's default.
 	Congestion string
+	// KeepAlive makes a host that has sent nothing for so long send a PING, without which
+	// a receiver behind a NAT that rebinds is lost to its peer. 0: never.
+	KeepAlive time.Duration
 	// QLOG is a folder, which must exist, for a qlog file of each connection and side.
 	// Empty: none.
 	QLOG string

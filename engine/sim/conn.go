@@ -41,10 +41,10 @@ func (c *Conn) Close(code uint64, reason string) {
 // Stats returns the connection's statistics so far.
 func (c *Conn) Stats() engine.Stats {
 	s := c.proto.Stats()
-	out := engine.Stats{Congestion: s.Congestion}
+	out := engine.Stats{Congestion: s.Congestion, Copied: new(s.Copies.Total())}
 	for _, p := range s.Paths {
 		out.Paths = append(out.Paths, engine.PathStats{
-			Link: c.link, SRTT: p.SRTT, SentPackets: p.SentPackets, LostPackets: p.LostPackets,
+			Link: c.link, SRTT: p.SRTT, SentPackets: p.SentPackets, ReceivedPackets: p.ReceivedPackets, LostPackets: p.LostPackets,
 		})
 	}
 	return out

@@ -19,10 +19,11 @@
 // # Invariants
 //
 // One goroutine owns a Lab and all that belongs to it; callbacks run in Run. One
-// Config gives one Report, on every machine: times, losses and counts. Only the bits
-// of key shares, signatures and tickets differ between two runs, since crypto/tls
-// takes them from the system; testing/cryptotest.SetGlobalRandom makes them equal
-// too.
+// Config gives one Report, times, losses and counts, on every machine of one
+// architecture: congestion control and pacing compute with floats, whose last bit is
+// the compiler's. Only the bits of key shares, signatures and tickets differ between
+// two runs, since crypto/tls takes them from the system;
+// testing/cryptotest.SetGlobalRandom makes them equal too.
 //
 // # Limitations
 //

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -30,8 +31,11 @@ type Application interface {
 // port is every host's.
 const port = 4433
 
-// maxTrain is the space of a train, bytes.
-const maxTrain = 64 << 10
+// A train's limits are those of one UDP_SEGMENT send: bytes and datagrams.
+const (
+	maxTrain    = 64 << 10
+	maxSegments = 64
+)
 
 // Host is one end of the lab: an endpoint of tquic and its connections.
 type Host struct {
@@ -58,8 +62,13 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	h.config = proto.Config{
 		TLS: id.client, Random: random, ResetKey: id.key(side.String() + " reset"), Congestion: c.Congestion,
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
+		KeepAlive: c.KeepAlive, EarlyData: c.EarlyData,
 	}
-	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxTrain}
+	if c.EarlyData && side == wire.Client {
+		h.config.TLS = id.client.Clone()
+		h.config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	h.train = proto.Transmit{Buf: make([]byte, 0, maxTrain), MaxSegments: maxSegments}
 	h.traces = newTraces(c.QLOG, side)
 	h.config.Tracer = h.traces.tracer()
 	e := proto.EndpointConfig{Random: random, ResetKey: h.config.ResetKey, TokenKey: id.key(side.String() + " token")}

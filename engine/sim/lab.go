@@ -21,8 +21,12 @@ type LabConfig struct {
 	Congestion string
 	// Streams is how many streams a peer may have open at once. 0: 100.
 	Streams int
-	// QLOG as in Config.
-	QLOG string
+	// EarlyData has the client remember the server, and send in the first flight of its
+	// next connection to it (0-RTT): Host.Dial's Conn then opens streams at once.
+	EarlyData bool
+	// KeepAlive and QLOG as in Config.
+	KeepAlive time.Duration
+	QLOG      string
 }
 
 // Lab is two hosts, and the links between them, in virtual time.
@@ -117,7 +121,7 @@ func (l *Lab) Run(ctx context.Context, until time.Duration, stop func() bool) er
 		return fmt.Errorf("simulate: interrupted: %w", context.Cause(ctx))
 	}
 	if stall, ok := errors.AsType[*simnet.StallError](err); ok && stall.Stall == simnet.Idle && stop == nil {
-		return nil // all is said and done
+		return l.network.Run(end, nil) // all is said and done: only time is left to pass
 	}
 	return err
 }

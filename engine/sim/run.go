@@ -54,7 +54,8 @@ func (r *run) build() error {
 	}
 	var err error
 	r.lab, err = NewLab(LabConfig{
-		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams, QLOG: r.QLOG,
+		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams,
+		KeepAlive: r.KeepAlive, QLOG: r.QLOG,
 	}, r.sides[Client], r.sides[Server])
 	return err
 }

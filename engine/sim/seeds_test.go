@@ -3,91 +3,97 @@ package sim
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"iter"
+	"runtime"
+	"runtime/debug"
 	"testing"
-	"time"
-
-	"github.com/tquiclab/tquiclab/emulation"
-	"github.com/tquiclab/tquiclab/engine/internal/clock"
-	"github.com/tquiclab/tquiclab/engine/internal/simnet"
-	"github.com/tquiclab/tquiclab/engine/workload"
+	"testing/cryptotest"
 )
 
-var (
-	oneSeed = flag.Uint64("seed", 0, "run TestSeeds with this seed alone")
-	seeds   = flag.Uint64("seeds", 40, "how many seeds TestSeeds runs")
-)
+var seeds = flag.String("seeds", "", "first..last: the seeds that TestSeeds and TestRunSeeds run, for their own default")
 
-// TestSeeds moves data over links that do what a seed makes up: loss, jitter, short
-// queues, duplicates, corruption, reordering, blackouts, a shrinking MTU, a NAT that
-// rebinds. Whatever it is, every byte arrives.
+// ordinarySeeds is how many seeds TestSeeds runs when it is not told.
+const ordinarySeeds = 500
+
+// TestSeeds makes up a connection, its network and its applications from each seed,
+// lets them play and looks at what came of it: see scenario_test.go for what there
+// is, verdict_test.go for what must be.
 func TestSeeds(t *testing.T) {
-	first, last := uint64(1), *seeds
-	if *oneSeed != 0 {
-		first, last = *oneSeed, *oneSeed
-	}
-	for seed := first; seed <= last; seed++ {
+	goroutines := runtime.NumGoroutine()
+	var all tally
+	n := 0
+	for seed := range seedRange(t, ordinarySeeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			c := seededConfig(seed)
-			r, err := Run(t.Context(), c)
-			if err != nil || r.Err() != nil || r.Receiver.Bytes != c.Bulk.Bytes {
-				t.Errorf("%d of %d bytes after %v: %v, %v\nlink: %+v\nrepeat it: go test ./engine/sim -run TestSeeds -seed %d",
-					r.Receiver.Bytes, c.Bulk.Bytes, r.Elapsed, err, r.Err(), c.Links[0], seed)
-			}
+			cryptotest.SetGlobalRandom(t, seed)
+			w := newWorld(t, newScenario(seed))
+			defer func() {
+				if cause := recover(); cause != nil {
+					t.Errorf("panic: %v\n%s", cause, debug.Stack())
+				}
+				if t.Failed() {
+					t.Logf("%v\n%s", w.scenario, replay("TestSeeds", seed))
+				}
+			}()
+			w.play()
+			w.judge()
+			all.add(w)
 		})
+		n++
+	}
+	noGoroutines(t, goroutines)
+	t.Log(all.String())
+	if n >= ordinarySeeds {
+		all.check(t)
 	}
 }
 
-// seededConfig makes up a transfer.
-func seededConfig(seed uint64) Config {
-	rng := rand.New(rand.NewPCG(seed, 0))
-	l := fast()
-	l.MTU = 1300 + rng.IntN(8000)
-	for _, imp := range []*emulation.Impairments{&l.Up, &l.Down} {
-		*imp = emulation.Impairments{
-			Rate:  emulation.Rate(1e6 * (1 + rng.IntN(100))),
-			Delay: time.Duration(rng.IntN(100)) * time.Millisecond,
-			Loss:  maybe(rng, 0.05),
-			Queue: emulation.Queue{Packets: 10 + rng.IntN(200)},
+// TestSeedsRepeat: one seed sends the same datagrams at the same times each time, to
+// the last bit.
+func TestSeedsRepeat(t *testing.T) {
+	for seed := range uint64(12) {
+		var sums [2]string
+		for i := range sums {
+			t.Run(fmt.Sprintf("%d again %d", seed, i), func(t *testing.T) {
+				cryptotest.SetGlobalRandom(t, seed)
+				w := newWorld(t, newScenario(seed))
+				w.play()
+				sums[i] = fmt.Sprintf("%x over %d datagrams", w.log.Sum(nil), w.ends[0].sent+w.ends[1].sent)
+			})
 		}
-		imp.Jitter = time.Duration(rng.Int64N(int64(imp.Delay) + 1))
-	}
-	for way := range l.faults {
-		l.faults[way] = seededFaults(rng, simnet.Way(way))
-	}
-	c := Config{
-		Links: []Link{l}, Seed: seed, Sender: Side(rng.IntN(2)), Connections: 1 + rng.IntN(2),
-		Bulk:  workload.Bulk{Seed: seed, Bytes: 1 + rng.Int64N(2<<20), Streams: 1 + rng.IntN(5)},
-		Bound: 10 * time.Minute,
-	}
-	if rng.IntN(2) == 0 {
-		c.Congestion = "newreno"
-	}
-	return c
-}
-
-// maybe returns a number up to most, or half the time 0.
-func maybe(rng *rand.Rand, most float64) float64 {
-	return max(0, (2*rng.Float64()-1)*most)
-}
-
-func seededFaults(rng *rand.Rand, way simnet.Way) simnet.Faults {
-	at := func() clock.Time { return clock.Time(time.Second).Add(time.Duration(rng.Int64N(int64(5 * time.Second)))) }
-	f := simnet.Faults{
-		Duplicate: maybe(rng, 0.1), Corrupt: maybe(rng, 0.02), Reorder: maybe(rng, 0.2),
-		MaxWait: time.Duration(1+rng.IntN(50)) * time.Millisecond,
-	}
-	if rng.IntN(3) == 0 {
-		from := at()
-		f.Blackouts = append(f.Blackouts, simnet.Blackout{From: from, To: from.Add(time.Duration(1 + rng.Int64N(int64(3*time.Second))))})
-	}
-	if rng.IntN(3) == 0 {
-		f.MTUs = append(f.MTUs, simnet.MTUChange{At: at(), MTU: 1280 + rng.IntN(300)})
-	}
-	if way == simnet.Up && rng.IntN(3) == 0 { // the client is behind the NAT
-		for range 1 + rng.IntN(2) {
-			f.Rebindings = append(f.Rebindings, simnet.Rebinding{At: at(), Ports: uint16(1 + rng.IntN(1000))})
+		if sums[0] != sums[1] {
+			t.Errorf("seed %d sends %s, and then %s", seed, sums[0], sums[1])
 		}
 	}
-	return f
+}
+
+// seedRange yields the seeds of the flag, or 1 to ordinary.
+func seedRange(t *testing.T, ordinary uint64) iter.Seq[uint64] {
+	first, last := uint64(1), ordinary
+	if *seeds != "" {
+		if n, err := fmt.Sscanf(*seeds, "%d..%d", &first, &last); n != 2 || err != nil || first > last {
+			t.Fatalf("-seeds=%s: expected first..last, such as 1..500", *seeds)
+		}
+	}
+	return func(yield func(uint64) bool) {
+		for seed := first; seed <= last && yield(seed); seed++ {
+		}
+	}
+}
+
+// replay is the command that runs a seed again.
+func replay(test string, seed uint64) string {
+	return fmt.Sprintf("replay: go test ./engine/sim -run '^%s$' -seeds=%d..%d -v", test, seed, seed)
+}
+
+// noGoroutines fails the test when there are more goroutines than at its beginning,
+// however often the others get their turn.
+func noGoroutines(t *testing.T, before int) {
+	for range 10_000 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		runtime.Gosched()
+	}
+	stacks := make([]byte, 1<<16)
+	t.Errorf("%d goroutines are left, %d were there before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 }

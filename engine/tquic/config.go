@@ -48,9 +48,16 @@ type Config struct {
 	NoECN bool
 	// NoMigration tells the peer to stay at its address.
 	NoMigration bool
+	// QLOG is a folder, which must exist, for qlog files: one of each connection, named
+	// by the connection's original destination ID and its side. Empty: none.
+	QLOG string
 
 	// Of endpoints and listeners:
 
+	// EarlyData has a listener take 0-RTT data: Accept then returns a connection before
+	// its handshake is complete, and what is read from it may have been replayed by an
+	// attacker (RFC 8446, section 8). Conn.Handshake waits for the end of that time.
+	EarlyData bool
 	// RequireRetry makes each new client prove its address first, which takes a round
 	// trip more. Without it that is asked for when 1000 handshakes are under way.
 	RequireRetry bool
@@ -72,9 +79,9 @@ func (c *Config) orDefaults() Config {
 	return *c
 }
 
-// proto returns the settings of a connection. Values that cannot work are found where
+// proto returns the settings of a connection whose clock starts at epoch. Values that cannot work are found where
 // they are used.
-func (c *Config) proto(t *tls.Config) proto.Config {
+func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 	p := proto.Config{
 		TLS: t, Congestion: c.Congestion,
 		IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive, HandshakeTimeout: c.HandshakeTimeout,
@@ -84,6 +91,7 @@ func (c *Config) proto(t *tls.Config) proto.Config {
 		MaxBidiStreams: c.MaxStreams, MaxUniStreams: c.MaxUniStreams,
 		MaxDatagram: wire.ByteCount(c.MaxDatagram), MaxUDPPayload: wire.ByteCount(c.MaxUDPPayload),
 		FixedMTU: c.NoPathMTUDiscovery, ECN: !c.NoECN, DisableMigration: c.NoMigration,
+		EarlyData: c.EarlyData, Tracer: c.tracer(epoch),
 	}
 	if p.FixedMTU && p.MaxUDPPayload == 0 {
 		p.MaxUDPPayload = minUDPPayload

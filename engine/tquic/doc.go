@@ -26,7 +26,7 @@
 //
 // # Files
 //
-// config.go, errors.go, endpoint.go, listener.go, conn.go, stream.go, stats.go are
+// config.go, errors.go, endpoint.go, listener.go, conn.go, stream.go, stats.go, qlog.go are
 // the package; engine.go and session.go make it an engine of the lab. The protocol
 // is in engine/internal: see docs/TQUIC.md.
 //

@@ -58,7 +58,10 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.driver.Listen(config.proto(t), config.backlog()); err != nil {
+	if err := config.checkQLOG(); err != nil {
+		return nil, err
+	}
+	if err := e.driver.Listen(config.proto(t, e.driver.Epoch()), config.backlog()); err != nil {
 		return nil, err
 	}
 	return &Listener{endpoint: e}, nil
@@ -67,7 +70,7 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 // Dial opens a connection to remote and waits for its handshake. The context bounds
 // the dialling, not the connection.
 func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
-	conn, err := e.DialEarly(ctx, remote, t, c)
+	conn, err := e.begin(ctx, remote, t, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +87,17 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 // them waits for the handshake.
 //
 // An attacker can replay 0-RTT data (RFC 8446, section 8): it must ask for nothing
-// that does harm when it happens twice. ConnectionState tells after Handshake whether
-// the server took it; what it did not take is sent again by itself.
+// that does harm when it happens twice. Stats tells after Handshake whether the server
+// took it, which it does only with Config.EarlyData; what it did not take is sent
+// again by itself.
 func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
+	return e.begin(ctx, remote, t, c, true)
+}
+
+// begin starts a handshake.
+func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	config := c.orDefaults()
+	config.EarlyData = early
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, context.Cause(ctx))
@@ -96,7 +106,10 @@ func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, err)
 	}
-	d, err := e.driver.Dial(config.proto(t), remote)
+	if err := config.checkQLOG(); err != nil {
+		return nil, fmt.Errorf("dial %v: %w", remote, err)
+	}
+	d, err := e.driver.Dial(config.proto(t, e.driver.Epoch()), remote)
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, publicError(err))
 	}
@@ -111,7 +124,7 @@ func (e *Endpoint) Close() error { return e.driver.Close() }
 // for its handshake. The context bounds the dialling, not the connection. The host is
 // the name that the server's certificate must have, unless t says another.
 func Dial(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, error) {
-	conn, err := DialEarly(ctx, addr, t, c)
+	conn, err := begin(ctx, addr, t, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +137,11 @@ func Dial(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, er
 
 // DialEarly is Dial without waiting for the handshake: see Endpoint.DialEarly.
 func DialEarly(ctx context.Context, addr string, t *tls.Config, c *Config) (*Conn, error) {
+	return begin(ctx, addr, t, c, true)
+}
+
+// begin starts a handshake from a socket of its own.
+func begin(ctx context.Context, addr string, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
@@ -143,11 +161,11 @@ func DialEarly(ctx context.Context, addr string, t *tls.Config, c *Config) (*Con
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	conn, err := e.DialEarly(ctx, remote, t, c)
+	conn, err := e.begin(ctx, remote, t, c, early)
 	return conn, errors.Join(err, e.driver.CloseWhenIdle())
 }
 
-// resolve returns the first address of a host and port.
+// resolve returns the first address of a host and port. Others are not tried.
 func resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(addr)
 	if err != nil {

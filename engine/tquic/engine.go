@@ -30,7 +30,7 @@ type lab struct{}
 func (lab) Name() string { return engineName }
 
 func (lab) Capabilities() engine.Capabilities {
-	return engine.Capabilities{Encrypted: true, Congestion: engineCongestion}
+	return engine.Capabilities{Encrypted: true, QLOG: true, Congestion: engineCongestion}
 }
 
 // check returns what is wrong with c, all of it.
@@ -60,7 +60,7 @@ func wrap(err error) error {
 }
 
 func engineConfig(c engine.Config) *Config {
-	return &Config{Congestion: c.Congestion, KeepAlive: engineKeepAlive, MaxStreams: engineStreams, MaxUniStreams: -1}
+	return &Config{Congestion: c.Congestion, QLOG: c.QLOG, KeepAlive: engineKeepAlive, MaxStreams: engineStreams, MaxUniStreams: -1}
 }
 
 func engineTLS(c *tls.Config) *tls.Config {

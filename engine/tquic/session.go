@@ -55,11 +55,11 @@ func (s *session) AcceptStream(ctx context.Context) (engine.Stream, error) {
 
 func (s *session) Stats() engine.Stats {
 	c := s.conn.Stats()
-	out := engine.Stats{Congestion: c.Congestion}
+	out := engine.Stats{Congestion: c.Congestion, Copied: new(c.Copies.Total())}
 	err := s.conn.Err()
 	for _, p := range c.Paths {
 		out.Paths = append(out.Paths, engine.PathStats{
-			Link: s.path.Link, SRTT: p.SRTT, SentPackets: p.SentPackets, LostPackets: p.LostPackets,
+			Link: s.path.Link, SRTT: p.SRTT, SentPackets: p.SentPackets, ReceivedPackets: p.ReceivedPackets, LostPackets: p.LostPackets,
 			Dead: err != nil && !errors.Is(err, net.ErrClosed),
 		})
 	}

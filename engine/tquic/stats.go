@@ -25,6 +25,9 @@ type Copies struct {
 	Read       uint64 // to the application
 }
 
+// Total returns the bytes copied at all places.
+func (c Copies) Total() uint64 { return c.Write + c.Packet + c.Reassembly + c.Read }
+
 // PathStats is the part of one path.
 type PathStats struct {
 	SRTT, MinRTT, LatestRTT, RTTVar time.Duration

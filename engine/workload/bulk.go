@@ -157,13 +157,13 @@ func (t *transfer) wait() (Report, error) {
 
 // request opens one stream on the session and runs it, on the dialler's side.
 func (t *transfer) request(session engine.Session, b Bulk, role Role, sessions int, at Place) error {
-	stream, err := session.OpenStream(t.ctx)
-	if err != nil {
-		return fmt.Errorf("open stream %d of session %d: %w", at.Stream, at.Session, err)
-	}
 	f, err := t.Dial(b, role, sessions, at)
 	if err != nil {
-		return errors.Join(err, stream.Close())
+		return err
+	}
+	stream, err := session.OpenStream(t.ctx)
+	if err != nil {
+		return fmt.Errorf("open stream %d of session %d: %w", at.Stream, at.Session, f.fail(err))
 	}
 	return t.carry(stream, f, nil)
 }

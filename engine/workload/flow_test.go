@@ -87,6 +87,33 @@ func TestFlowsInPieces(t *testing.T) {
 	}
 }
 
+// Once the receiver's verdict is there, the dialler has nothing to wait for, and the
+// listener only for the dialler.
+func TestWhoWaitsForWhom(t *testing.T) {
+	for _, role := range []Role{Send, Receive} {
+		p := newPair(t, Bulk{Seed: 1, Bytes: 1000, Streams: 1}, role)
+		var ends [2]bool
+		for !p.dialler.Ending() && !p.other.Ending() {
+			if !p.shift(p.dialler, p.other, 1<<20, &ends[0]) {
+				p.shift(p.other, p.dialler, 1<<20, &ends[1])
+			}
+		}
+		switch role {
+		case Send:
+			if !p.dialler.Done() || !p.other.Lingering() {
+				t.Errorf("the dialler sent: it is done %v, the listener lingers %v; want both", p.dialler.Done(), p.other.Lingering())
+			}
+		case Receive:
+			if p.dialler.Done() || !p.other.Ending() || !p.other.Lingering() {
+				t.Errorf("the dialler received: it is done %v before the listener, which has had the verdict, ended", p.dialler.Done())
+			}
+		}
+		if p.dialler.Lingering() {
+			t.Errorf("%v: the dialler lingers", role)
+		}
+	}
+}
+
 func TestFlowRefusesWhatIsNotDue(t *testing.T) {
 	b := Bulk{Seed: 1, Bytes: 10, Streams: 1}
 	tests := []struct {
@@ -103,6 +130,13 @@ func TestFlowRefusesWhatIsNotDue(t *testing.T) {
 				return err
 			}
 			return p.serving.Serve().Read(again)
+		}, "contradicts an earlier one"},
+		{"a request that turns the roles round", func(p *pair) error {
+			if err := p.other.Read(p.dialler.Pending()); err != nil {
+				return err
+			}
+			other := request{role: Send, stream: 1, streams: 2, seed: 1, bytes: 10}
+			return p.serving.Serve().Read(other.append(nil))
 		}, "contradicts an earlier one"},
 		{"bytes after the data", func(p *pair) error {
 			var ended bool

@@ -30,7 +30,9 @@ func converse(t *testing.T) *conversation {
 	childIn, in := io.Pipe()
 	out, childOut := io.Pipe()
 	c := &conversation{t: t, in: in, out: newLineReader(out), ended: make(chan error, 1)}
-	go func() { c.ended <- Main(context.Background(), childIn, childOut, testEngines()) }()
+	go func() {
+		c.ended <- Main(context.Background(), Config{In: childIn, Out: childOut, Engines: testEngines()})
+	}()
 	t.Cleanup(func() {
 		in.Close()
 		out.Close()
@@ -137,13 +139,13 @@ func TestBrokenInputEndsTheChild(t *testing.T) {
 		})
 	}
 	t.Run("endless line", func(t *testing.T) {
-		err := Main(t.Context(), strings.NewReader(strings.Repeat("a", 2*maxLine)), io.Discard, engine.Registry{})
+		err := Main(t.Context(), Config{In: strings.NewReader(strings.Repeat("a", 2*maxLine)), Out: io.Discard, Engines: engine.Registry{}})
 		if err == nil || !strings.Contains(err.Error(), "a line of more than") {
 			t.Errorf("Main = %v, want an error about the length", err)
 		}
 	})
 	t.Run("torn line", func(t *testing.T) {
-		err := Main(t.Context(), strings.NewReader(`{"id":1,`), io.Discard, engine.Registry{})
+		err := Main(t.Context(), Config{In: strings.NewReader(`{"id":1,`), Out: io.Discard, Engines: engine.Registry{}})
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("Main = %v, want io.ErrUnexpectedEOF", err)
 		}
@@ -159,7 +161,7 @@ func TestOutputThatFailsEndsTheChild(t *testing.T) {
 	in, lab := io.Pipe()
 	defer in.Close()
 	ended := make(chan error, 1)
-	go func() { ended <- Main(t.Context(), in, refusing{}, engine.Registry{}) }()
+	go func() { ended <- Main(t.Context(), Config{In: in, Out: refusing{}, Engines: engine.Registry{}}) }()
 	if _, err := io.WriteString(lab, `{"id":1,"op":"hello"}`+"\n"); err != nil {
 		t.Fatal(err)
 	}

@@ -19,14 +19,24 @@ import (
 // told to end. Beyond it the process's exit ends them.
 const cleanupBound = 2 * time.Second
 
-// Main is the child: it serves requests from in on out until in closes, ctx
+// Config is what Main works with.
+type Config struct {
+	In      io.Reader
+	Out     io.Writer
+	Engines engine.Registry
+	// KeyLog, which may be nil, gets the TLS secrets of all sessions, in the format of
+	// SSLKEYLOGFILE: who has them can decrypt a capture.
+	KeyLog io.Writer
+}
+
+// Main is the child: it serves requests from c.In on c.Out until c.In closes, ctx
 // ends, a SIGTERM arrives or the lab says quit. SIGINT and SIGHUP are left to
 // the lab, which gets them from the same terminal.
 //
 // It returns nil after such an end, and an error when the conversation broke:
-// the caller prints it to standard error and exits. A read of in that is still
+// the caller prints it to standard error and exits. A read of c.In that is still
 // blocked when Main returns is left to the process's exit.
-func Main(ctx context.Context, in io.Reader, out io.Writer, engines engine.Registry) error {
+func Main(ctx context.Context, config Config) error {
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(ignored)
@@ -35,9 +45,9 @@ func Main(ctx context.Context, in io.Reader, out io.Writer, engines engine.Regis
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 
-	w := newLineWriter(out, func(err error) { cancel(fmt.Errorf("write to the lab: %w", err)) })
-	c := &child{engines: engines, out: w}
-	err := c.loop(ctx, in)
+	w := newLineWriter(config.Out, func(err error) { cancel(fmt.Errorf("write to the lab: %w", err)) })
+	c := &child{Config: config, out: w}
+	err := c.loop(ctx, config.In)
 	cancel(err) // ends the request that runs
 
 	ended := make(chan struct{})
@@ -59,7 +69,7 @@ func Main(ctx context.Context, in io.Reader, out io.Writer, engines engine.Regis
 // child is Main's state. The fields below running belong to the one request
 // that runs at a time, and to Main after it.
 type child struct {
-	engines engine.Registry
+	Config
 	out     *lineWriter
 	running sync.WaitGroup
 

@@ -69,7 +69,7 @@ func runChild(mode string) int {
 	hang := func() { time.Sleep(time.Minute) }
 	switch mode {
 	case "agent":
-		if err := Main(context.Background(), os.Stdin, os.Stdout, testEngines()); err != nil {
+		if err := Main(context.Background(), Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -91,7 +91,7 @@ func FuzzMain(f *testing.F) {
 			return // it would take effect
 		}
 		var out bytes.Buffer
-		_ = Main(t.Context(), bytes.NewReader(in), &out, engine.Registry{})
+		_ = Main(t.Context(), Config{In: bytes.NewReader(in), Out: &out, Engines: engine.Registry{}})
 		lines := newLineReader(&out)
 		for {
 			line, err := lines.next()

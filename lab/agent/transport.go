@@ -33,7 +33,7 @@ func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
 		Paths:      p.Paths,
 		Congestion: p.Congestion,
 		QLOG:       p.QLOG,
-		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13},
+		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, KeyLogWriter: c.KeyLog},
 	})
 	if err != nil {
 		return Listening{}, fmt.Errorf("%s: listen: %w", p.Engine, err)
@@ -77,6 +77,7 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 	if err != nil {
 		return err
 	}
+	trust.KeyLogWriter = c.KeyLog
 	for i := range p.Sessions {
 		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, QLOG: p.QLOG, TLS: trust})
 		if err != nil {
@@ -94,7 +95,7 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 
 // engine looks an engine up and asks it whether this machine can run it.
 func (c *child) engine(name string) (engine.Engine, error) {
-	e, err := c.engines.Lookup(name)
+	e, err := c.Engines.Lookup(name)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		case "relay":
 			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
-			exit(agent.Main(context.Background(), os.Stdin, os.Stdout, testEngines()))
+			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}))
 		case "agent-that-dies":
 			exit(fmt.Errorf("the cable is on fire"))
 		}
@@ -76,9 +76,9 @@ func leakedGoroutines() string {
 	return strings.Join(left, "\n\n")
 }
 
-func testEngines() engine.Registry {
-	return engine.NewRegistry(quicgo.New(), quicgo.NewBond())
-}
+func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
+
+func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond()} }
 
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {

@@ -42,10 +42,10 @@ func (m *measurement) trial() results.Trial {
 		t.Paths = m.paths(t.GoodputBPS)
 	}
 	if m.sender.Usage.PeakRSS > 0 {
-		t.Sender = usage(m.sender.Usage, t.Bytes, m.packets(m.from))
+		t.Sender = usage(m.sender, t.Bytes, m.packets(m.from))
 	}
 	if m.receiver.Usage.PeakRSS > 0 {
-		t.Receiver = usage(m.receiver.Usage, t.Bytes, m.packets(m.to))
+		t.Receiver = usage(m.receiver, t.Bytes, m.packets(m.to))
 	}
 	return t
 }
@@ -108,9 +108,19 @@ func (m *measurement) paths(goodput float64) []results.TrialPath {
 }
 
 // packets returns how many data packets the node handled: those that the sender
-// sent or the receiver received, over the arm's links.
+// sent or the receiver received, over the arm's links. The engine's own count goes
+// before the interfaces', which count a train that the kernel segments late, or never
+// on a link without impairments, as one.
 func (m *measurement) packets(node string) uint64 {
 	var n uint64
+	if node == m.from {
+		n = sum(m.sender.Stats, func(p engine.PathStats) uint64 { return p.SentPackets })
+	} else {
+		n = sum(m.receiver.Stats, func(p engine.PathStats) uint64 { return p.ReceivedPackets })
+	}
+	if n > 0 {
+		return n
+	}
 	for _, l := range m.arm.Paths {
 		c := m.totals[sampler.Interface{Node: node, Link: l}]
 		if node == m.from {
@@ -122,11 +132,41 @@ func (m *measurement) packets(node string) uint64 {
 	return n
 }
 
+// sum adds up a count over all paths of all sessions.
+func sum(sessions []engine.Stats, count func(engine.PathStats) uint64) (n uint64) {
+	for _, s := range sessions {
+		for _, p := range s.Paths {
+			n += count(p)
+		}
+	}
+	return n
+}
+
+// copied returns how many payload bytes all sessions copied, or nil when one does not
+// count them.
+func copied(sessions []engine.Stats) *uint64 {
+	if len(sessions) == 0 {
+		return nil
+	}
+	var n uint64
+	for _, s := range sessions {
+		if s.Copied == nil {
+			return nil
+		}
+		n += *s.Copied
+	}
+	return &n
+}
+
 // usage puts a side's costs in relation to what it moved.
-func usage(u agent.Usage, bytes int64, packets uint64) results.Usage {
+func usage(t agent.Transfer, bytes int64, packets uint64) results.Usage {
+	u := t.Usage
 	r := results.Usage{CPUS: u.CPU.Seconds(), PeakRSSBytes: u.PeakRSS, GCCycles: u.GCCycles}
 	if bytes > 0 {
 		r.CPUSPerGbit = r.CPUS / (float64(bytes) * 8 / 1e9)
+	}
+	if n := copied(t.Stats); n != nil && bytes > 0 {
+		r.CopiesPerByte = new(float64(*n) / float64(bytes))
 	}
 	if packets > 0 {
 		r.AllocsPerPacket = new(float64(u.Mallocs) / float64(packets))

@@ -54,6 +54,27 @@ func measured(t *testing.T) measurement {
 	}
 }
 
+// The engine's own count of packets goes before the interfaces', and what it copied
+// is told where every session counts it.
+func TestUsageByTheEnginesCounts(t *testing.T) {
+	m := measured(t)
+	m.sender.Stats = []engine.Stats{
+		{Copied: new(uint64(600_000)), Paths: []engine.PathStats{{SentPackets: 1000, ReceivedPackets: 1}}},
+		{Copied: new(uint64(400_000)), Paths: []engine.PathStats{{SentPackets: 600, ReceivedPackets: 1}}},
+	}
+	m.receiver.Stats = []engine.Stats{
+		{Copied: new(uint64(500_000)), Paths: []engine.PathStats{{SentPackets: 1, ReceivedPackets: 1600}}},
+		{Paths: []engine.PathStats{{SentPackets: 1}}},
+	}
+	got := m.trial()
+	if s := got.Sender; s.AllocsPerPacket == nil || *s.AllocsPerPacket != 0.5 || s.CopiesPerByte == nil || *s.CopiesPerByte != 2 {
+		t.Errorf("sender %+v, want 0.5 allocations per packet and 2 copies per byte", s)
+	}
+	if r := got.Receiver; r.AllocsPerPacket == nil || *r.AllocsPerPacket != 0.5 || r.CopiesPerByte != nil {
+		t.Errorf("receiver %+v, want 0.5 allocations per packet and copies unknown", r)
+	}
+}
+
 func TestTrialRecord(t *testing.T) {
 	m := measured(t)
 	side := results.Usage{

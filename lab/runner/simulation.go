@@ -53,6 +53,9 @@ func (s *simulation) begin(ctx context.Context) (context.Context, error) { retur
 // calibrate, and no lateness.
 func (s *simulation) end(context.Context) []string { return nil }
 
+// simulatedKeepAlive is what the engine tquic has in a lab.
+const simulatedKeepAlive = 10 * time.Second
+
 // config returns what one trial simulates. Each round has its own luck; all arms of
 // a round have the same, and the first that of the topology's seed.
 func (s *simulation) config(p planned) (sim.Config, error) {
@@ -63,6 +66,7 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 		Sender:      sim.Server,
 		Connections: w.Connections,
 		Congestion:  p.arm.Congestion,
+		KeepAlive:   simulatedKeepAlive,
 		SetUp:       s.Patience,
 		Bound:       transferBound(w, p.arm.links, s.Experiment.From, s.Patience),
 	}

@@ -92,6 +92,16 @@ func settingsDiffer() results.Summary {
 	return r.end()
 }
 
+func simulated() results.Summary {
+	r := newRun("lte-wifi")
+	r.Backend = "sim"
+	for round := range 3 {
+		t := r.trial(round+1, "tquic", 37+float64(round), "lte", 1)
+		t.Sender, t.Receiver = results.Usage{}, results.Usage{}
+	}
+	return r.end()
+}
+
 func wideNames() results.Summary {
 	r := newRun("家-lab")
 	r.trial(1, "quic-go-bond", 999.4, "衛星+wifi", 0.25, 0.75)
@@ -113,6 +123,7 @@ func TestTable(t *testing.T) {
 		{"failures", failures(), Options{Workload: workload}},
 		{"failures-100", failures(), Options{Workload: workload, Width: 100}},
 		{"settings-differ", settingsDiffer(), Options{}},
+		{"simulated", simulated(), Options{Workload: workload}},
 		{"wide-names", wideNames(), Options{}},
 		{"wide-names-100", wideNames(), Options{Width: 100}},
 		{"no-trials", results.Summary{Lab: "lte-wifi", Backend: "relay", Warnings: []string{"interrupted"}}, Options{}},

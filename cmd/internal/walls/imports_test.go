@@ -75,7 +75,7 @@ func covers(may, p string) bool {
 
 // isCore: these packages do no I/O, start no goroutine and read no clock.
 func isCore(p string) bool {
-	return p == "emulation" || slices.Contains([]string{"proto", "recovery", "congest", "sched", "wire"}, strings.TrimPrefix(p, "engine/internal/"))
+	return p == "emulation" || slices.Contains([]string{"proto", "recovery", "congest", "sched", "wire", "simnet"}, strings.TrimPrefix(p, "engine/internal/"))
 }
 
 // corePurity: one owner, no lock, no clock, no randomness but from a seed; all of

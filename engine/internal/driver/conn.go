@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net/netip"
 	"sync"
 
@@ -13,9 +14,6 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/udpio"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
-
-// trainSize is the room for a train: more does not leave in one system call.
-const trainSize = 64 << 10
 
 // Conn is a connection that runs. Its methods are safe for concurrent use. Once it
 // is over they return the reason, as proto says it.
@@ -33,7 +31,9 @@ type Conn struct {
 	datagramIn      signal
 	datagramOutRoom signal
 
-	taken bool // given to the application; Endpoint.mu guards it
+	// Endpoint.mu guards these.
+	offered bool // to Accept
+	taken   bool // by the application
 
 	mu            sync.Mutex
 	core          *proto.Conn
@@ -47,8 +47,9 @@ type Conn struct {
 	roomless bool      // somebody waits for datagramOutRoom
 	sleeping bool      // the goroutine does, until armed
 	armed    clock.Time
+	latest   clock.Time // the connection's time, which never goes back
 	aborted  bool
-	train    proto.Transmit // of the one that sends
+	train    proto.Transmit // of the one that sends, which lends it memory
 	socket   *udpio.Socket  // of train.Local
 	from     netip.AddrPort // train.Local that socket is for
 }
@@ -62,7 +63,7 @@ func newConn(e *Endpoint, core *proto.Conn) *Conn {
 	}
 	c.local, c.remote = core.Addresses()
 	c.sent.L = &c.mu
-	c.train = proto.Transmit{Buf: make([]byte, 0, trainSize), MaxSegments: 1}
+	c.train.MaxSegments = 1 // until there is a socket
 	return c
 }
 
@@ -204,7 +205,7 @@ func (c *Conn) ReceiveDatagram(ctx context.Context) (buf.View, error) {
 func (c *Conn) UpdateKeys() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.core.UpdateKeys(c.e.now())
+	err := c.core.UpdateKeys(c.now())
 	c.requestSend()
 	return err
 }
@@ -221,7 +222,7 @@ func (c *Conn) Ping() {
 func (c *Conn) Rebind(local netip.AddrPort) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.core.Rebind(c.e.now(), local); err != nil {
+	if err := c.core.Rebind(c.now(), local); err != nil {
 		return err
 	}
 	c.local = local
@@ -234,7 +235,7 @@ func (c *Conn) Rebind(local netip.AddrPort) error {
 func (c *Conn) Close(code uint64, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.core.Close(c.e.now(), code, reason)
+	c.core.Close(c.now(), code, reason)
 	c.settle(closeTrains)
 }
 
@@ -242,11 +243,20 @@ func (c *Conn) Close(code uint64, reason string) {
 func (c *Conn) abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.core.Close(c.e.now(), 0, "")
+	c.core.Close(c.now(), 0, "")
 	c.drainEvents()
 	c.aborted = true
-	finish(c.gone)
+	c.finish()
 	c.wakeUp()
+}
+
+// finish: nothing is left of the connection. mu is held.
+func (c *Conn) finish() {
+	finish(c.gone)
+	c.wakeUp() // a timer that was set before ends nothing any more
+	if t, ok := c.core.Tracer().(io.Closer); ok {
+		_ = t.Close() // a trace that cannot be written must not harm what it traces
+	}
 }
 
 // waitSent waits until nobody sends.

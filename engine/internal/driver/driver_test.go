@@ -91,6 +91,9 @@ func testEndpoint(t testing.TB, address string, c Config) *Endpoint {
 		if err := e.Close(); err != nil {
 			t.Errorf("close endpoint: %v", err)
 		}
+		if n := e.pool.InUse() + e.trains.InUse(); n != 0 {
+			t.Errorf("%d buffers are left", n)
+		}
 	})
 	return e
 }
@@ -199,3 +202,7 @@ func TestTransfer(t *testing.T) {
 		})
 	}
 }
+
+// settle gives calls time to block before the test unblocks them. Too short a time
+// makes a test weaker, never wrong.
+func settle() { time.Sleep(20 * time.Millisecond) }

@@ -25,11 +25,15 @@ type Config struct {
 	RetryAbove, MaxConns int
 }
 
-// Idle buffers that an endpoint keeps: 4 MiB of received and 4 MiB of sent data.
+// Idle buffers that an endpoint keeps: 16 MiB of received and 8 MiB of sent data.
 const (
 	recvBufferSize = 128 << 10
-	keepRecv       = 32
-	keepSend       = 64
+	keepRecv       = 128
+	keepSend       = 128
+	// trainSize is the room for a train: more does not leave in one system call. Only
+	// connections that are sending have one.
+	trainSize  = 64 << 10
+	keepTrains = 16
 )
 
 // maxTokens bounds the servers whose address tokens an endpoint remembers.
@@ -41,6 +45,7 @@ type Endpoint struct {
 	config Config
 	base   time.Time // where its clock starts
 	pool   *buf.Pool // received data
+	trains *buf.Pool // trains that are being built and sent
 	tasks  sync.WaitGroup
 	over   chan struct{} // closed by shut
 
@@ -63,7 +68,8 @@ type Endpoint struct {
 // New returns an endpoint that has the socket (give), also when it fails.
 func New(conn *net.UDPConn, c Config) (*Endpoint, error) {
 	e := &Endpoint{
-		config: c, base: time.Now(), pool: buf.NewPool(recvBufferSize, keepRecv), over: make(chan struct{}),
+		config: c, base: time.Now(), over: make(chan struct{}),
+		pool: buf.NewPool(recvBufferSize, keepRecv), trains: buf.NewPool(trainSize, keepTrains),
 		accepted: newSignal(), conns: map[*proto.Conn]*Conn{}, tokens: map[netip.AddrPort][]byte{},
 	}
 	ec := proto.EndpointConfig{
@@ -83,6 +89,9 @@ func New(conn *net.UDPConn, c Config) (*Endpoint, error) {
 
 // now returns the time on the endpoint's clock, which starts at one second.
 func (e *Endpoint) now() clock.Time { return clock.Time(time.Second + time.Since(e.base)) }
+
+// Epoch returns when the clock of the endpoint's connections was at zero.
+func (e *Endpoint) Epoch() time.Time { return e.base.Add(-time.Second) }
 
 // LocalAddr returns the address of the endpoint's first socket.
 func (e *Endpoint) LocalAddr() netip.AddrPort {
@@ -213,7 +222,7 @@ func (e *Endpoint) handleEvent(c *Conn, ev proto.Event) {
 	defer e.mu.Unlock()
 	e.core.HandleEvent(c.core, ev)
 	switch ev.Kind {
-	case proto.HandshakeComplete:
+	case proto.EarlyAccepted, proto.HandshakeComplete:
 		e.offer(c)
 	case proto.AddressToken:
 		if len(e.tokens) < maxTokens {
@@ -230,9 +239,10 @@ func (e *Endpoint) handleEvent(c *Conn, ev proto.Event) {
 
 // offer puts a server's connection where Accept finds it. e.mu is held.
 func (e *Endpoint) offer(c *Conn) {
-	if c.core.Side() != wire.Server {
+	if c.core.Side() != wire.Server || c.offered {
 		return
 	}
+	c.offered = true
 	if !e.listening || len(e.queue) >= e.backlog {
 		c.refused = true
 		return

@@ -23,7 +23,7 @@ func (c *Conn) run() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.finished() {
-		now := c.e.now()
+		now := c.now()
 		if now >= c.core.NextTimeout() {
 			c.core.HandleTimeout(now)
 		}
@@ -38,6 +38,16 @@ func (c *Conn) run() {
 		c.mu.Lock()
 		c.sleeping = false
 	}
+}
+
+// now returns the time for the connection.
+func (c *Conn) now() clock.Time { return c.notBack(c.e.now()) }
+
+// notBack returns a time that was read before the connection was locked, but never
+// one before what another owner has told the connection since.
+func (c *Conn) notBack(t clock.Time) clock.Time {
+	c.latest = max(c.latest, t)
+	return c.latest
 }
 
 // sleep returns when the timer is due, or earlier when woken.
@@ -67,6 +77,7 @@ func (c *Conn) finished() bool {
 func (c *Conn) receive(now clock.Time, batch []delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now = c.notBack(now)
 	for i := range batch {
 		if batch[i].reset {
 			c.core.HandleReset(now)
@@ -94,7 +105,11 @@ func (c *Conn) flush(trains int) {
 		return
 	}
 	c.sending = true
+	memory := c.e.trains.Get()
+	c.train.Buf = memory.Data[:0]
 	defer func() {
+		c.train.Buf = nil
+		memory.Release()
 		c.sending = false
 		c.sent.Broadcast()
 	}()
@@ -107,7 +122,7 @@ func (c *Conn) flush(trains int) {
 		if c.socket != nil {
 			t.MaxSegments = c.socket.MaxSegments()
 		}
-		if !c.core.AppendTransmit(c.e.now(), t) {
+		if !c.core.AppendTransmit(c.now(), t) {
 			c.blocked = c.core.WantsToSend()
 			c.drainEvents()
 			return
@@ -186,12 +201,12 @@ func (c *Conn) handleEvent(ev proto.Event) {
 	switch ev.Kind {
 	case proto.HandshakeComplete:
 		if c.refused {
-			c.core.Close(c.e.now(), 0, "too many connections wait to be accepted")
+			c.core.Close(c.now(), 0, "too many connections wait to be accepted")
 		}
 		finish(c.complete)
 	case proto.Closed:
 		finish(c.done)
 	case proto.Drained:
-		finish(c.gone)
+		c.finish()
 	}
 }

@@ -33,7 +33,8 @@ func newReader(e *Endpoint, s *udpio.Socket) *reader {
 	return &reader{e: e, socket: s, answer: proto.Transmit{Buf: make([]byte, 0, 2048), MaxSegments: 1}}
 }
 
-// maxFailures is how many errors in a row make a reader give its socket up.
+// maxFailures is how many errors in a row make a reader give its socket up; its
+// connections then time out.
 const maxFailures = 100
 
 // run reads until the socket is closed.

@@ -240,14 +240,17 @@ func (s *Stream) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
 	for {
 		n, rerr := r.Read(chunk)
-		written, err := s.Write(chunk[:n])
-		total += int64(written)
-		switch {
-		case err != nil:
-			return total, err
-		case rerr == io.EOF:
+		if n > 0 {
+			written, err := s.Write(chunk[:n])
+			total += int64(written)
+			if err != nil {
+				return total, err
+			}
+		}
+		if rerr == io.EOF {
 			return total, nil
-		case rerr != nil:
+		}
+		if rerr != nil {
 			return total, rerr
 		}
 	}

@@ -43,6 +43,10 @@ type Config struct {
 	// FixedMTU, when set, is the payload size from the start, with no discovery.
 	FixedMTU bool
 
+	// EarlyData has a client offer 0-RTT when it has a session that allows it, and a
+	// server take it. 0-RTT data can be replayed (RFC 9001, section 9.2): whether that
+	// does harm, only the application knows.
+	EarlyData bool
 	// ECN marks packets ECT(0) while the path passes validation (RFC 9000, section 13.4).
 	ECN bool
 	// Migration off makes a client's transport parameter say disable_active_migration.
@@ -84,6 +88,9 @@ const (
 	HandshakeComplete EventKind = iota + 1
 	// HandshakeConfirmed: the peer is known to be done, too (RFC 9001, section 4.1.2).
 	HandshakeConfirmed
+	// EarlyAccepted: a server takes 0-RTT data: streams may come before
+	// HandshakeComplete, and an attacker may have replayed them.
+	EarlyAccepted
 	// EarlyRejected: the server did not take the 0-RTT data; all of it is sent again in
 	// 1-RTT unless the application resets the streams.
 	EarlyRejected

@@ -137,4 +137,3 @@ func (c *Config) parameters() wire.TransportParameters {
 		MaxDatagramFrame:               uint64(c.MaxDatagram),
 	}
 }
-

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 
-
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
@@ -28,8 +27,8 @@ const (
 
 // Conn is one side of one connection. Its methods must not run at the same time.
 type Conn struct {
-	cfg   Config
-	side  wire.Perspective
+	cfg  Config
+	side wire.Perspective
 
 	// The handshake.
 	tls        *handshake.TLS
@@ -40,7 +39,7 @@ type Conn struct {
 	complete   bool                     // TLS is done here (RFC 9001, section 4.1.1)
 	confirmed  bool                     // and at the peer (section 4.1.2)
 	early      earlyState
-	reduced    error // what is wrong with the parameters if 0-RTT is accepted
+	reduced    error  // what is wrong with the parameters if 0-RTT is accepted
 	doneWanted bool   // HANDSHAKE_DONE is to be sent
 	newToken   []byte // NEW_TOKEN to be sent, or being sent
 	tokenSent  bool
@@ -62,13 +61,13 @@ type Conn struct {
 	datagrams datagrams
 
 	// The end.
-	state      connState
-	err        error // why, once state is not active
-	closing    closing
-	idle       idle
-	events     events
+	state       connState
+	err         error // why, once state is not active
+	closing     closing
+	idle        idle
+	events      events
 	handshakeBy clock.Time
-	pingWanted bool
+	pingWanted  bool
 
 	// Scratch, used again.
 	opened  bool // a packet of the datagram at hand was
@@ -116,12 +115,10 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	for sp := range p.spaces {
 		s := &p.spaces[sp]
 		s.skip = wire.NoPacket
-		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 2)
+		s.acks.init(recovery.Space(sp) != recovery.SpaceApplication, maxAckDelay, 0)
 	}
 	p.spaces[recovery.SpaceApplication].skip = c.skipAfter(0, skipFirst)
-	if c.cfg.ECN {
-		p.ecn = ecnTesting
-	}
+	p.ecn = c.cfg.ECN
 	p.issued.init(id, c.newID, c.emit)
 	c.path = p
 	c.idle.init(now, c.cfg.IdleTimeout, c.cfg.KeepAlive)
@@ -205,7 +202,8 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	if a.retried {
 		c.path.issued.add(a.retryID)
 	}
-	c.peerID, c.hasPeerID = a.peerID, true
+	// Whose Initial it was is sure once a packet opens: on its way a bit may have
+	// changed, and the client's next Initial must not be dropped for that.
 	c.installInitialKeys(initial)
 	c.startTrace(now)
 	return c, c.startTLS(now)

@@ -43,24 +43,23 @@ func (c *Conn) ackDelay(v uint64) time.Duration {
 // again.
 func (c *Conn) settle(now clock.Time, sp recovery.Space) {
 	p, out := c.path, &c.outcome
-	s := &p.spaces[sp]
 	for i := range out.Acked {
 		c.packetAcked(now, sp, &out.Acked[i])
 	}
 	for i := range out.Lost {
 		c.packetLost(now, sp, &out.Lost[i])
 	}
-	c.trim(s)
+	c.trim(sp)
 	if p.mtu.settle() {
 		c.mtuChanged(now)
 	}
 	if out.ECNFailed {
-		c.failECN(now)
+		c.traceECN(now, p.det.ECN().String())
 	}
 	if out.RTTUpdated {
 		rtt := p.det.RTT()
 		c.streams.setRTT(rtt.Smoothed)
-		s.acks.setRTT(rtt.Smoothed)
+		p.spaces[recovery.SpaceApplication].acks.setRTT(rtt.Smoothed)
 		if c.keys.oneRTT != nil {
 			c.keys.oneRTT.SetPTO(p.det.PTO(recovery.SpaceApplication))
 		}
@@ -118,13 +117,14 @@ func (c *Conn) mtuChanged(now clock.Time) {
 	c.traceMTU(now)
 }
 
-// trim forgets the oldest references of the log as far as all are settled.
-func (c *Conn) trim(s *space) {
-	i := s.log.first
-	for i < s.log.next && s.log.at(i).kind == refDone {
-		i++
+// trim forgets the references that no packet without fate needs.
+func (c *Conn) trim(sp recovery.Space) {
+	s := &c.path.spaces[sp]
+	if oldest, ok := c.path.det.Oldest(sp); ok {
+		s.log.forget(oldest.First)
+	} else {
+		s.log.forget(s.log.next)
 	}
-	s.log.forget(i)
 }
 
 // refAcked says to the part of the connection that sent it that a frame arrived.
@@ -174,14 +174,5 @@ func (c *Conn) probeFrames(s *space) {
 			c.refLost(s, *r)
 			n++
 		}
-	}
-}
-
-// failECN stops marking: the path or the peer spoils the marks (RFC 9000, section
-// 13.4.2: MUST stop).
-func (c *Conn) failECN(now clock.Time) {
-	if c.path.ecn == ecnTesting {
-		c.path.ecn = ecnFailed
-		c.traceECN(now, "failed")
 	}
 }

@@ -223,4 +223,3 @@ func padDatagram(b []byte, start, size int) []byte {
 	}
 	return b
 }
-

@@ -13,7 +13,7 @@ import (
 func (c *Conn) startTLS(now clock.Time) error {
 	t, err := handshake.New(handshake.Config{
 		TLS: c.cfg.TLS, Side: c.side, Parameters: c.local.Append(nil, c.side),
-		Early: true, TicketData: c.remembered(),
+		Early: c.cfg.EarlyData, TicketData: c.remembered(),
 	})
 	if err != nil {
 		return err
@@ -82,6 +82,7 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 		c.resume(e.Data)
 	case handshake.EventEarlyAccepted:
 		c.early = earlyAccepted
+		c.emit(Event{Kind: EarlyAccepted})
 		return c.reduced // TLS says so after the parameters
 	case handshake.EventEarlyRejected:
 		c.rejectEarly()
@@ -96,6 +97,8 @@ func (c *Conn) installSealer(e handshake.Event) {
 	case handshake.LevelEarly:
 		c.keys.earlySeal = e.Sealer
 		c.early = earlyOffered
+		c.streams.setPeerLimits(&c.peer)
+		c.datagrams.setPeerMax(wire.ByteCount(c.peer.MaxDatagramFrame))
 	case handshake.LevelHandshake:
 		c.keys.handshakeSeal = e.Sealer
 		c.path.det.HandshakeKeysAvailable()
@@ -111,10 +114,11 @@ func (c *Conn) installOpener(e handshake.Event) {
 	}
 }
 
-// resume takes the server's parameters of the last connection, for 0-RTT. What they
-// say of the old connection alone is not for this one (RFC 9000, section 7.4.1).
+// resume takes the server's parameters of the last connection, for 0-RTT. Only its
+// limits are used: what else they say is of the old connection (RFC 9000, section
+// 7.4.1).
 func (c *Conn) resume(data []byte) {
-	if c.side == wire.Server || c.hasPeer {
+	if c.side == wire.Server || c.hasPeer || !c.cfg.EarlyData {
 		return
 	}
 	p, err := wire.ParseTransportParameters(data, wire.Server)
@@ -122,8 +126,6 @@ func (c *Conn) resume(data []byte) {
 		return // 0-RTT then has no credit and sends nothing
 	}
 	c.peer = p
-	c.streams.setPeerLimits(&c.peer)
-	c.datagrams.setPeerMax(wire.ByteCount(p.MaxDatagramFrame))
 }
 
 // rejectEarly: the server did not take the 0-RTT data. Packets in flight count as

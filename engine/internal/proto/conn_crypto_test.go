@@ -62,7 +62,7 @@ func TestPeerParametersAreChecked(t *testing.T) {
 // RFC 9000, section 7.4.1: a server that accepts 0-RTT MUST NOT reduce what it allowed.
 func TestAcceptedEarlyDataReducesNoLimit(t *testing.T) {
 	for _, reduced := range []bool{false, true} {
-		p := newPair(t, pairConfig{})
+		p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 		p.handshake()
 		p.idle(100 * time.Millisecond)
 		cfg := p.client().cfg
@@ -202,7 +202,7 @@ func TestCryptoDataOutOfOrder(t *testing.T) {
 
 // RFC 9001, section 4.9.3: a server MUST discard 0-RTT keys a short time after 1-RTT began.
 func TestEarlyKeysGo(t *testing.T) {
-	p := newPair(t, pairConfig{})
+	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 	p.handshake()
 	p.idle(100 * time.Millisecond)
 	cfg := p.client().cfg

@@ -49,7 +49,7 @@ func TestAddressTokenSparesTheRetry(t *testing.T) {
 // 0-RTT data is in the first flight: the server's application has it half a round
 // trip after the client began.
 func TestEarlyDataInTheFirstFlight(t *testing.T) {
-	p := newPair(t, pairConfig{})
+	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 	p.handshake()
 	p.idle(100 * time.Millisecond) // the ticket comes
 	cfg := p.client().cfg
@@ -73,9 +73,32 @@ func TestEarlyDataInTheFirstFlight(t *testing.T) {
 	}
 }
 
+// Without the application's word nothing goes in 0-RTT, on either side.
+func TestEarlyDataIsTheApplicationsChoice(t *testing.T) {
+	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
+		t.Run("not the "+side.String()+"'s", func(t *testing.T) {
+			c := pairConfig{client: Config{EarlyData: side != wire.Client}, server: Config{EarlyData: side != wire.Server}}
+			p := newPair(t, c)
+			p.handshake()
+			p.idle(100 * time.Millisecond)
+			cfg := p.client().cfg
+			p.client().Close(p.now, 0, "")
+			p.idle(time.Second)
+			p.dial(cfg, nil)
+			if _, err := p.client().OpenStream(wire.Bidi); !errors.Is(err, ErrBlocked) {
+				t.Errorf("opened a stream before the handshake: %v", err)
+			}
+			p.handshake()
+			if !p.client().ConnectionState().DidResume || p.client().Stats().EarlyData {
+				t.Errorf("resumed %v, 0-RTT %v", p.client().ConnectionState().DidResume, p.client().Stats().EarlyData)
+			}
+		})
+	}
+}
+
 // Refused 0-RTT data goes again in 1-RTT packets.
 func TestEarlyDataRefused(t *testing.T) {
-	p := newPair(t, pairConfig{})
+	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 	p.handshake()
 	p.idle(100 * time.Millisecond)
 	cfg := p.client().cfg

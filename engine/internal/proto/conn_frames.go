@@ -207,8 +207,12 @@ func (c *Conn) handleRareFrame(now clock.Time, t wire.FrameType, b []byte) (int,
 		}
 		return n, c.streams.handleStreamDataBlocked(f)
 	case wire.TypeStreamsBlockedBidi, wire.TypeStreamsBlockedUni:
-		_, n, err := wire.ParseStreamsBlocked(t, b)
-		return n, err
+		f, n, err := wire.ParseStreamsBlocked(t, b)
+		if err != nil {
+			return 0, err
+		}
+		c.streams.handleStreamsBlocked(f)
+		return n, nil
 	case wire.TypeHandshakeDone:
 		if c.side == wire.Server {
 			// RFC 9000, section 19.20: a server MUST treat it as a PROTOCOL_VIOLATION.

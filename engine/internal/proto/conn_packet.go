@@ -107,7 +107,7 @@ func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
 		Number: w.number, Time: now, Size: wire.ByteCount(size),
 		First: w.first, Count: w.n,
 		AckEliciting: w.ackEliciting, InFlight: w.ackEliciting || w.padded,
-		MTUProbe: w.mtuProbe, ECT: p.ecn.mark() == wire.ECT0,
+		MTUProbe: w.mtuProbe, ECT: p.mark() == wire.ECT0,
 	})
 	if wire.ByteCount(size) > minUDPPayload && !w.mtuProbe {
 		p.large = w.number

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -24,7 +26,8 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, dst wire.ConnID, moves bool
 	}
 	if dst != p.usedID {
 		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
-		// this side; a rebound NAT changes nothing. Without a spare one it stays where it is.
+		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
+		// there (section 9.3).
 		if _, ok := p.peer.next(); !ok {
 			return
 		}
@@ -36,9 +39,15 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, dst wire.ConnID, moves bool
 	p.amp = p.probedAmp
 	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
 	// somebody on the side moves the connection away.
-	p.challenge.start(now, c.pto(), c.randomData)
+	p.challenge.start(now, c.challengePeriod(), c.randomData)
 	p.leaving.start(now, c.pto(), c.randomData)
 	c.traceMigration(now, "migration_started")
+}
+
+// challengePeriod returns the PTO for a path of which nothing is known yet: section
+// 8.2.4 recommends the larger of the present one and a new path's.
+func (c *Conn) challengePeriod() time.Duration {
+	return max(c.pto(), 3*recovery.DefaultInitialRTT)
 }
 
 // heardFrom counts a datagram of the peer from another tuple than the one in use.
@@ -73,9 +82,6 @@ func (c *Conn) switchTo(now clock.Time, at tuple) {
 		p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
 		c.mtuChanged(now)
-	}
-	if c.cfg.ECN {
-		p.ecn = ecnTesting // section 13.4.2: each path is validated anew
 	}
 }
 
@@ -151,17 +157,17 @@ func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
 }
 
 // pathTimeout sends challenges again and gives up on those that stay unanswered
-// (section 8.2.4).
+// (section 8.2.4). Without another path to go to it may wait for this one: it is
+// asked again, ever less often, until the connection is idle for too long.
 func (c *Conn) pathTimeout(now clock.Time) {
 	p := c.path
 	p.leaving.timeout(now)
+	period := p.challenge.period
 	if !p.challenge.timeout(now) {
 		return
 	}
 	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
-		// Section 9.3.2: without a validated address left, MUST discard all state.
-		c.traceMigration(now, "migration_abandoned")
-		c.end(now, wire.Errorf(wire.NoViablePath, "the path from %v to %v answers no challenge", p.local, p.tuple.remote), stateDrained)
+		p.challenge.start(now, 2*period, c.randomData)
 		return
 	}
 	c.goBack(now)
@@ -186,8 +192,11 @@ func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
 	p := c.path
 	for c.canSeal(wire.PacketOneRTT) {
 		local, remote, ok := c.owed.next()
-		// Section 8.2.2: MUST NOT be delayed, unless by congestion control.
-		if !ok || p.det.BytesInFlight()+minUDPPayload > p.det.State().Window {
+		// Section 8.2.2: MUST NOT be delayed, unless by congestion control. That lets probes
+		// pass (RFC 9002, section 7), and an answer is the best of them: a peer that wants it
+		// first acknowledges nothing on the path, and the window stays full.
+		full := p.det.BytesInFlight()+minUDPPayload > p.det.State().Window
+		if !ok || (full && p.det.ProbesDue(recovery.SpaceApplication) == 0) {
 			return false
 		}
 		at := tuple{local, remote}

@@ -103,7 +103,7 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 // finishTrain completes the transmit and counts it.
 func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 	p := c.path
-	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.ecn.mark()
+	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.mark()
 	switch at {
 	case p.tuple:
 		p.amp.sent(wire.ByteCount(len(t.Buf)))
@@ -189,7 +189,7 @@ func (c *Conn) handshakeKinds(now clock.Time, m permit) (kinds [4]wire.PacketTyp
 func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 	sp := spaceOf(kind)
 	s := &c.path.spaces[sp]
-	probe := c.path.det.ProbesDue(sp) > 0
+	probe := c.exempt(sp)
 	switch kind {
 	case wire.PacketZeroRTT:
 		return c.keys.oneRTT == nil && (m.data || probe) && (c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames())
@@ -197,6 +197,17 @@ func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 		return s.acks.due(now) || probe || (m.data && (s.crypto.pending() || c.wantsData()))
 	}
 	return s.acks.due(now) || probe || (m.data && s.crypto.pending())
+}
+
+// exempt reports whether a packet of the space may leave though the window is full. A
+// probe may (RFC 9002, section 7.5: MUST NOT be blocked), and so may the only packet
+// of the handshake: early application data can fill the window, and before the
+// handshake is confirmed no timer runs that would ever empty it (section 6.2.1).
+func (c *Conn) exempt(sp recovery.Space) bool {
+	if c.path.det.ProbesDue(sp) > 0 {
+		return true
+	}
+	return sp != recovery.SpaceApplication && c.path.spaces[sp].crypto.pending() && c.path.det.Eliciting(sp) == 0
 }
 
 // appendPacket appends one packet of that type when it has something to carry. With
@@ -208,22 +219,22 @@ func (c *Conn) appendPacket(now clock.Time, b []byte, kind wire.PacketType, m pe
 	}
 	sp := spaceOf(kind)
 	s := &c.path.spaces[sp]
-	probe := c.path.det.ProbesDue(sp) > 0
+	probe := c.exempt(sp)
 	m.data = m.data || probe
-	acked := false
+	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
 	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(kind))) {
-		acked = s.acks.append(now, &w, ackDelayExponent, multipathOff, c.path.id)
+		ping = ping || s.acks.wantsPing()
+		s.acks.append(now, &w, ackDelayExponent, multipathOff, c.path.id)
 	}
 	if m.data {
-		c.appendFrames(now, &w, s)
+		c.appendFrames(&w, s)
 	}
-	if probe && !w.ackEliciting {
-		appendPing(&w) // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
+	if ping && !w.ackEliciting {
+		appendPing(&w)
 	}
 	if w.empty() {
 		return w.abandon()
 	}
-	_ = acked
 	if fill > 0 {
 		w.pad(fill)
 	}
@@ -247,7 +258,7 @@ func (c *Conn) wantsIn(kind wire.PacketType) bool {
 const multipathOff = false
 
 // appendFrames fills the packet with what is to be sent, most urgent first.
-func (c *Conn) appendFrames(now clock.Time, w *builder, s *space) {
+func (c *Conn) appendFrames(w *builder, s *space) {
 	if w.kind != wire.PacketZeroRTT && !s.crypto.append(w) {
 		return
 	}

@@ -1,7 +1,6 @@
 package proto
 
 import (
-
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -28,13 +27,12 @@ type Stats struct {
 type PathStats struct {
 	ID wire.PathID
 	Metrics
-	MTU                             wire.ByteCount // UDP payload
-	SentPackets, ReceivedPackets    uint64
-	LostPackets                     uint64
-	SentBytes, ReceivedBytes        uint64 // UDP payload
-	ECN                             bool   // packets are marked
-	Validated                       bool
-
+	MTU                          wire.ByteCount // UDP payload
+	SentPackets, ReceivedPackets uint64
+	LostPackets                  uint64
+	SentBytes, ReceivedBytes     uint64 // UDP payload
+	ECN                          bool   // packets are marked
+	Validated                    bool
 }
 
 func (c *Conn) metrics() Metrics {
@@ -59,7 +57,7 @@ func (c *Conn) Stats() Stats {
 			ID: p.id, Metrics: c.metrics(), MTU: p.mtu.size(),
 			SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
 			SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
-			ECN: p.ecn == ecnTesting, Validated: p.amp.validated(),
+			ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
 		}},
 	}
 	if k := c.keys.oneRTT; k != nil {

@@ -227,4 +227,3 @@ func TestNobodyAnswers(t *testing.T) {
 		t.Errorf("%d datagrams were sent, want retries", p.sent)
 	}
 }
-

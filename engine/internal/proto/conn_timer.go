@@ -17,7 +17,7 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.idle.keepAliveDeadline(), c.handshakeBy.OrNever(),
+		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(),
 		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
@@ -52,7 +52,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 		c.end(now, &TimeoutError{Handshake: true, After: c.cfg.HandshakeTimeout}, stateDrained)
 		return
 	}
-	if now >= c.idle.keepAliveDeadline() {
+	if now >= c.keepAliveDeadline() {
 		c.pingWanted = true
 	}
 	c.recoveryTimeout(now)
@@ -66,7 +66,17 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
+	p.mtu.timeout(now)
 	c.pathTimeout(now)
+}
+
+// keepAliveDeadline returns when a PING is to be asked for. One that waits already,
+// for keys or for room in the window, is enough.
+func (c *Conn) keepAliveDeadline() clock.Time {
+	if c.pingWanted {
+		return clock.Never
+	}
+	return c.idle.keepAliveDeadline()
 }
 
 // recoveryTimeout runs the loss detection timer (RFC 9002, section 6.2).
@@ -86,11 +96,16 @@ func (c *Conn) recoveryTimeout(now clock.Time) {
 	c.settle(now, e.Space)
 }
 
+// suspectEvery is the least time between two probe timeouts that count as evidence: a
+// host that is starved of CPU time for some milliseconds is no black hole.
+const suspectEvery = 100 * time.Millisecond
+
 // suspectMTU: a probe timeout with full packets in flight may be a black hole's (RFC
 // 8899, section 4.3).
 func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
 	p := c.path
-	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) {
+	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) && now >= p.suspectAfter {
+		p.suspectAfter = now.Add(suspectEvery)
 		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
 		if p.mtu.settle() {
 			c.mtuChanged(now)

@@ -61,7 +61,7 @@ func (c *Conn) traceALPN(now clock.Time) {
 
 func (c *Conn) traceSent(now clock.Time, w *builder) {
 	e := c.event(now, TracePacketSent)
-	e.PacketType, e.Number, e.KeyPhase, e.ECN = w.kind, w.number, w.phase, c.path.ecn.mark()
+	e.PacketType, e.Number, e.KeyPhase, e.ECN = w.kind, w.number, w.phase, c.path.mark()
 	e.PeerID, e.Size, e.Payload = c.path.peer.current(), len(w.b)-w.start+tagSize, w.b[w.body:]
 	if w.kind != wire.PacketOneRTT {
 		e.ID = c.local.InitialSrcID

@@ -5,4 +5,37 @@
 // hands in datagrams and the time and polls for what is to be done; see
 // docs/TQUIC.md for the pattern. One owner at a time; with one source of randomness
 // and one sequence of calls a connection does the same thing bit for bit.
+//
+// Files, by subject:
+//
+//   - what the owner sees: api.go, config.go, conn.go, endpoint.go,
+//     endpoint_accept.go, events.go, trace.go, conn_stats.go;
+//   - a datagram comes in: conn_recv.go takes it apart and opens its packets,
+//     conn_frames.go its frames, conn_ack.go settles what was sent, conn_crypto.go
+//     and cryptostream.go talk to TLS, keys.go holds the keys;
+//   - a train goes out: conn_send.go chooses, conn_packet.go seals, builder.go
+//     collects a packet's frames and notes what it carried;
+//   - time passes: conn_timer.go, idle.go; the end: conn_close.go;
+//   - a path: path.go, conn_path.go, challenge.go, amplification.go, pmtu.go,
+//     localids.go, remoteids.go, acks.go and ackpolicy.go;
+//   - data: stream.go, its halves stream_send.go and stream_recv.go, sendbuffer.go,
+//     reassembler.go, page.go, flow.go; all streams of a connection in streams.go,
+//     streams_in.go, streams_out.go, streams_fate.go, streamqueue.go; datagrams.go;
+//     rangeset.go.
+//
+// # Invariants
+//
+// All state of a path is in its path struct, packet numbers and recovery included;
+// the connection has one path, with ID 0.
+//
+// A packet in flight has its frames in its space's refLog, from Sent.First on; each
+// is told acked or lost once, except that a probe may send what is not lost.
+//
+// A Conn must not be copied: its streams point into it.
+//
+// # Limitations
+//
+// Version 1 only; no preferred address; the spin bit is 0. 0-RTT packets that come
+// before the Initial are dropped, and sent again as lost. A server sends its answer
+// to a client's address change only once the handshake is confirmed.
 package proto

@@ -109,6 +109,10 @@ func (e *Endpoint) SetServer(c *Config) error {
 // Len returns how many connections the endpoint has.
 func (e *Endpoint) Len() int { return len(e.conns) }
 
+// Routes returns how many connection IDs and stateless reset tokens lead to a
+// connection.
+func (e *Endpoint) Routes() int { return len(e.routes) + len(e.resets) }
+
 // Dial returns a new connection to remote, which waits for its first AppendTransmit.
 // token is what a former connection to the server got by AddressToken, or nil.
 func (e *Endpoint) Dial(now clock.Time, c Config, local, remote netip.AddrPort, token []byte) (*Conn, error) {

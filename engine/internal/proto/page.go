@@ -84,7 +84,6 @@ func (p *page) take(ready uint64) (q piece, gone uint64, ok bool) {
 			return piece{}, 0, false
 		}
 		j := f.have.until(i, pageSize)
-		f.have.set(i, j, false)
 		p.bytes -= uint64(j - i)
 		f.buffer.Retain()
 		q = piece{off: ready, view: buf.View{Bytes: f.buffer.Data[i:j:j], Buffer: f.buffer}, own: true}
@@ -125,7 +124,7 @@ func (p *page) write(off uint64, data []byte) {
 		j := p.flat.have.until(i, end)
 		if !p.flat.have.has(i) {
 			copy(p.flat.buffer.Data[i:j], data[i-from:])
-			p.flat.have.set(i, j, true)
+			p.flat.have.set(i, j)
 			p.bytes += uint64(j - i)
 			p.copied += uint64(j - i)
 		}
@@ -165,16 +164,12 @@ func (m *bitmap) until(i, end int) int {
 	return end
 }
 
-// set makes the bits from i up to end on.
-func (m *bitmap) set(i, end int, on bool) {
+// set sets the bits from i up to end.
+func (m *bitmap) set(i, end int) {
 	for i < end {
 		upto := min(i/64*64+64, end)
 		mask := ^uint64(0) >> (64 - (upto - i)) << (i % 64)
-		if on {
-			m[i/64] |= mask
-		} else {
-			m[i/64] &^= mask
-		}
+		m[i/64] |= mask
 		i = upto
 	}
 }

@@ -14,10 +14,9 @@ func TestBitmap(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"set": func(t *rapid.T) {
 				i, j := rapid.IntRange(0, size).Draw(t, "from"), rapid.IntRange(0, size).Draw(t, "to")
-				on := rapid.Bool().Draw(t, "on")
-				m.set(i, j, on)
+				m.set(i, j)
 				for ; i < j; i++ {
-					model[i] = on
+					model[i] = true
 				}
 			},
 			"until": func(t *rapid.T) {

@@ -26,16 +26,17 @@ type path struct {
 	peer   remoteIDs // connection IDs that the peer gave us for it
 	mtu    pmtu
 	amp    amplification
-	ecn    ecnState
+	ecn    bool // packets are to be marked where the path allows it
 
 	// challenge validates the tuple in use; leaving the one before, while a peer's
 	// move is not settled (RFC 9000, section 9.3).
-	challenge challenge
-	leaving   challenge
-	previous  tuple // last validated tuple, to go back to
-	large     wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
-	usedID    wire.ConnID // ours that the peer's last packet bore
-	moved     bool        // to another address, since recovery last began anew
+	challenge    challenge
+	leaving      challenge
+	previous     tuple             // last validated tuple, to go back to
+	large        wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
+	suspectAfter clock.Time        // before which a probe timeout is no evidence of a black hole
+	usedID       wire.ConnID       // ours that the peer's last packet bore
+	moved        bool              // to another address, since recovery last began anew
 
 	// probed is the tuple other than ours that the peer last sent from, and what may be
 	// sent there: answers to its challenges.
@@ -59,18 +60,10 @@ type space struct {
 	discarded bool
 }
 
-// ecnState says whether the path's packets are marked (RFC 9000, section 13.4).
-type ecnState uint8
-
-const (
-	ecnOff ecnState = iota
-	ecnTesting
-	ecnFailed
-)
-
-// mark returns what packets on the path carry.
-func (s ecnState) mark() wire.ECN {
-	if s == ecnTesting {
+// mark returns what packets on the path carry: ECT(0) while the path is tested and
+// once it has passed (RFC 9000, section 13.4.2: MUST stop when it fails).
+func (p *path) mark() wire.ECN {
+	if p.ecn && p.det.ECNCapable() {
 		return wire.ECT0
 	}
 	return wire.NotECT

@@ -244,17 +244,12 @@ func (r *reassembler) advance() {
 		if !ok {
 			return
 		}
-		end, waiting := q.end(), r.head < len(r.queue)
-		switch {
-		case waiting && r.fill(q.view.Bytes):
+		r.ready = q.end()
+		if r.head < len(r.queue) && r.fill(q.view.Bytes) {
 			q.view.Release()
-		case r.crowded():
-			r.pushCopy(q.view.Bytes, ownBuffer)
-			q.view.Release()
-		default:
+		} else {
 			r.enqueue(q)
 		}
-		r.ready = end
 	}
 }
 

@@ -237,8 +237,29 @@ func TestReassemblerCopiesManySmallOnes(t *testing.T) {
 	g.finish(t)
 }
 
-// TestReassemblerMemory sends what costs the receiver most: single bytes, each in a
-// buffer of its own.
+// TestReassemblerForgetsPages: what was early once leaves nothing behind in a long
+// stream.
+func TestReassemblerForgetsPages(t *testing.T) {
+	var r reassembler
+	data, p := make([]byte, pageSize), make([]byte, 2*pageSize)
+	for range 100 {
+		r.insert(r.ready+10, data[:10], nil)
+		if len(r.pages) > 2 {
+			t.Fatalf("%d pages for ten bytes, want 2 at most", len(r.pages))
+		}
+		r.insert(r.ready, data[:30], nil)
+		for range 5 {
+			r.insert(r.ready, data, nil)
+			r.read(p)
+		}
+		if r.early != 0 {
+			t.Fatalf("%d bytes early, want 0", r.early)
+		}
+	}
+}
+
+// TestReassemblerMemory sends what costs the receiver most: single bytes, most in a
+// buffer of their own.
 func TestReassemblerMemory(t *testing.T) {
 	const (
 		window = 256 << 10
@@ -248,14 +269,17 @@ func TestReassemblerMemory(t *testing.T) {
 		name   string
 		offset func(i int) int // of the i-th byte
 		n      int
+		share  int // frames to a buffer
 	}{
-		{"in order", func(i int) int { return i }, window},
-		{"every other", func(i int) int { return 2*i + 1 }, window / 2},
-		{"backwards", func(i int) int { return window - 1 - i }, window - 1},
-		{"one for each page", func(i int) int { return (i + 1) * pageSize }, window/pageSize - 1},
-		{"stride of 200", func(i int) int { return 200*i + 1 }, window / 200},
-		{"stride of 600", func(i int) int { return 600*i + 1 }, window / 600},
-		{"all over", func(i int) int { return (i*40503 + 1) % window }, window},
+		{"in order", func(i int) int { return i }, window, 1},
+		{"every other", func(i int) int { return 2*i + 1 }, window / 2, 1},
+		{"every other, sharing buffers", func(i int) int { return 2*i + 1 }, window / 2, size},
+		{"in order, sharing buffers", func(i int) int { return i }, window, size},
+		{"backwards", func(i int) int { return window - 1 - i }, window - 1, 1},
+		{"one for each page", func(i int) int { return (i + 1) * pageSize }, window/pageSize - 1, 1},
+		{"stride of 200", func(i int) int { return 200*i + 1 }, window / 200, 1},
+		{"stride of 600", func(i int) int { return 600*i + 1 }, window / 600, 1},
+		{"all over", func(i int) int { return (i*40503 + 1) % window }, window, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -263,11 +287,13 @@ func TestReassemblerMemory(t *testing.T) {
 			buffers := map[*buf.Buffer]bool{}
 			pool := buf.NewPool(size, 64)
 			worst := 0
+			b := pool.Get()
 			for i := range tt.n {
-				b := pool.Get()
-				b.Data[i%size] = 1
+				if i%tt.share == 0 {
+					b.Release()
+					b = pool.Get()
+				}
 				r.insert(uint64(tt.offset(i)), b.Data[i%size:i%size+1], b)
-				b.Release()
 				worst = max(worst, pool.InUse()*size)
 				if i%4096 == 0 || i == tt.n-1 {
 					worst = max(worst, pool.InUse()*size+streamTestOwnMemory(&r, buffers))
@@ -276,6 +302,7 @@ func TestReassemblerMemory(t *testing.T) {
 			if limit := 3*window + pinSlack + size; worst > limit {
 				t.Errorf("%d bytes of memory for a window of %d, want at most %d", worst, window, limit)
 			}
+			b.Release()
 			r.discard()
 			if n := pool.InUse(); n != 0 {
 				t.Errorf("%d buffers in use at the end", n)

@@ -107,6 +107,7 @@ func TestRecvStates(t *testing.T) {
 		{"reset when all is here", []step{{"data", recvRecv}, {"end", recvDataRecvd}, {"reset", recvDataRecvd}, {"read", recvDataRecvd}, {"read", recvDataRead}}, true},
 		{"stopped", []step{{"data", recvRecv}, {"stop", recvRecv}, {"send", recvRecv}, {"end", recvSizeKnown}}, true},
 		{"stopped, not told yet", []step{{"data", recvRecv}, {"stop", recvRecv}, {"end", recvSizeKnown}}, false},
+		{"stopped, told after the end", []step{{"stop", recvRecv}, {"end", recvSizeKnown}, {"send", recvSizeKnown}}, true},
 		{"stopped, then reset", []step{{"stop", recvRecv}, {"reset", recvResetRecvd}}, true},
 		{"stopped when all is here", []step{{"data", recvRecv}, {"end", recvDataRecvd}, {"stop", recvDataRecvd}}, true},
 		{"stopped after a reset", []step{{"reset", recvResetRecvd}, {"stop", recvResetRecvd}}, true},
@@ -218,6 +219,9 @@ func TestStopSending(t *testing.T) {
 	}
 	c.flush(s)
 	s.wantEvents() // the application wanted to hear no more
+	if _, err := far.Read(make([]byte, 10)); !cmp.Equal(err, &StreamError{ID: st.ID(), Code: 42, Stopped: true}) {
+		t.Errorf("Read after the peer's reset: %v", err)
+	}
 	s.lost(p)
 	if s.ss.hasControl() {
 		t.Error("STOP_SENDING again after the reset")

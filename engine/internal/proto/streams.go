@@ -57,17 +57,23 @@ type peerStreams struct {
 	opened uint64
 	closed uint64
 	max    uint64 // at once
+	// blocked: the peer has used the limit up, as it says. It may have opened streams of
+	// which nothing was heard.
+	blocked bool
 }
 
 // allows returns the limit that could be told.
 func (p *peerStreams) allows() uint64 { return min(p.closed+p.max, wire.MaxStreamCount) }
 
 // due reports whether that is worth a frame: for an eighth of the streams, or when
-// the peer has few left.
+// the peer has few left or says that it waits.
 func (p *peerStreams) due() bool {
 	more := p.allows() - p.limit
-	return more > 0 && (more*8 >= p.max || (p.limit-p.opened)*8 < p.max)
+	return more > 0 && (more*8 >= p.max || (p.limit-p.opened)*8 < p.max || p.blocked)
 }
+
+// told says that the peer is told of limit.
+func (p *peerStreams) told(limit uint64) { p.limit, p.blocked = limit, false }
 
 // connFrames is the frames that are to be sent for the connection. Those for a
 // direction are shifted by it.
@@ -88,6 +94,9 @@ type copyCounts struct {
 	Reassembly uint64 // of received data, to hold less memory
 	Read       uint64 // to the application
 }
+
+// Total returns the bytes copied at all sites.
+func (c copyCounts) Total() uint64 { return c.Write + c.Packet + c.Reassembly + c.Read }
 
 // streamCounts counts streams and stream data.
 type streamCounts struct {
@@ -171,7 +180,11 @@ func (ss *streams) setPeerLimits(p *wire.TransportParameters) {
 	}
 	if ss.refused {
 		ss.refused = false
+		before := ss.local
 		ss.resetLimits()
+		for d := range ss.local { // what is more than before is to be told below
+			ss.local[d].limit = min(ss.local[d].limit, before[d].limit)
+		}
 	}
 	ss.credit.raise(ss.peerInitial.data)
 	for d, n := range ss.peerInitial.streams {
@@ -179,6 +192,7 @@ func (ss *streams) setPeerLimits(p *wire.TransportParameters) {
 	}
 	for _, s := range ss.ordered() {
 		s.send.credit.raise(ss.initialCredit(s.id))
+		ss.want(s, s.wants)
 		ss.schedule(s)
 	}
 }

@@ -127,7 +127,10 @@ func (s *streamTestSide) receiveFrame(now clock.Time, t wire.FrameType, b []byte
 			err = s.ss.handleStreamDataBlocked(f)
 		}
 	case t == wire.TypeStreamsBlockedBidi || t == wire.TypeStreamsBlockedUni:
-		_, n, err = wire.ParseStreamsBlocked(t, b)
+		var f wire.StreamsBlocked
+		if f, n, err = wire.ParseStreamsBlocked(t, b); err == nil {
+			s.ss.handleStreamsBlocked(f)
+		}
 	default:
 		s.t.Fatalf("a frame %v in a packet of streams", t)
 	}

@@ -167,6 +167,16 @@ func (ss *streams) handleMaxStreams(f wire.MaxStreams) {
 	}
 }
 
+// handleStreamsBlocked takes a STREAMS_BLOCKED frame. A peer that opens streams
+// without using them has fewer left than it seems, and waits for what due holds back.
+func (ss *streams) handleStreamsBlocked(f wire.StreamsBlocked) {
+	p := &ss.peer[f.Direction]
+	p.blocked = p.blocked || f.Limit == p.limit // of another it was told a newer one since
+	if p.due() {
+		ss.wants |= wantMaxStreams << f.Direction
+	}
+}
+
 // handleStreamDataBlocked takes a STREAM_DATA_BLOCKED frame. Limits are raised as
 // data is read, so there is nothing to do but what any frame does: open the stream.
 func (ss *streams) handleStreamDataBlocked(f wire.StreamDataBlocked) error {

@@ -60,7 +60,7 @@ func (ss *streams) appendStreamCounts(w *builder, d wire.Direction) bool {
 		if !appendNoted(w, f, wire.TypeMaxStreamsBidi+wire.FrameType(d), ref) {
 			return false
 		}
-		ss.peer[d].limit = f.Max
+		ss.peer[d].told(f.Max)
 		ss.wants &^= wantMaxStreams << d
 	}
 	if ss.wants&(wantStreamsBlocked<<d) != 0 {
@@ -189,7 +189,7 @@ func fitStream(f *wire.Stream, avail uint64, room int) (int, bool) {
 
 // schedule puts the stream into the queues that it belongs in.
 func (ss *streams) schedule(s *Stream) {
-	if s.forgotten || ss.held(s) {
+	if s.forgotten {
 		return
 	}
 	if !s.inRepeats && s.send.repeats() {
@@ -219,7 +219,7 @@ func (ss *streams) want(s *Stream, f controlFrames) {
 		return
 	}
 	s.wants |= f
-	if s.wants != 0 && !s.inControl && !ss.held(s) {
+	if s.wants != 0 && !s.inControl {
 		s.inControl = true
 		ss.control.push(s)
 	}

@@ -179,6 +179,30 @@ func TestBlockedIsToldOnce(t *testing.T) {
 	}
 }
 
+// TestBlockedNoMore: limits that came in the meantime leave nothing to tell.
+func TestBlockedNoMore(t *testing.T) {
+	c, _ := streamTestPair(t, Config{StreamWindow: 1000, ConnWindow: 1000, MaxUniStreams: 1})
+	st := c.open(wire.Uni)
+	c.ss.open(wire.Uni)
+	c.write(st, strings.Repeat("a", 1500))
+	for c.ss.hasData() {
+		w := builder{end: 600, log: &c.log}
+		c.ss.appendData(&w)
+	}
+	if want := wantStreamsBlocked << wire.Uni; c.ss.wants != want || st.wants != wantBlocked {
+		t.Fatalf("wants %b and %b, want %b and %b", c.ss.wants, st.wants, want, wantBlocked)
+	}
+	c.ss.handleMaxStreams(wire.MaxStreams{Direction: wire.Uni, Max: 2})
+	c.ss.handleMaxStreamData(wire.MaxStreamData{ID: st.ID(), Max: 2000})
+	if c.ss.wants != wantDataBlocked || st.wants != 0 {
+		t.Fatalf("wants %b and %b, want DATA_BLOCKED alone", c.ss.wants, st.wants)
+	}
+	c.ss.handleMaxData(2000)
+	if c.ss.hasControl() || !c.ss.hasData() {
+		t.Error("not blocked, and something to tell, or nothing to send")
+	}
+}
+
 // TestEndNeedsNoCredit: a stream ends though the connection is blocked.
 func TestEndNeedsNoCredit(t *testing.T) {
 	c, _ := streamTestPair(t, Config{StreamWindow: 1000, ConnWindow: 1000})
@@ -306,7 +330,7 @@ func TestWindowOnlyInRecv(t *testing.T) {
 func TestEarlyRejected(t *testing.T) {
 	remembered := wire.TransportParameters{
 		InitialMaxData: 5000, InitialMaxStreamDataUni: 3000, InitialMaxStreamDataBidiRemote: 3000,
-		InitialMaxStreamsUni: 3, InitialMaxStreamsBidi: 1,
+		InitialMaxStreamsUni: 5, InitialMaxStreamsBidi: 1,
 	}
 	real := wire.TransportParameters{
 		InitialMaxData: 2500, InitialMaxStreamDataUni: 2000, InitialMaxStreamDataBidiRemote: 2000,
@@ -321,7 +345,7 @@ func TestEarlyRejected(t *testing.T) {
 			s := newStreamTestSide(t, wire.Server, Config{StreamWindow: 2000, ConnWindow: 2500, MaxUniStreams: 2, MaxBidiStreams: 1})
 			c.ss.setPeerLimits(&remembered)
 			var uni []*Stream
-			for range 3 {
+			for range 5 {
 				uni = append(uni, c.open(wire.Uni))
 			}
 			bidi := c.open(wire.Bidi)
@@ -329,6 +353,7 @@ func TestEarlyRejected(t *testing.T) {
 			c.write(uni[2], "held")
 			uni[0].CloseWrite()
 			uni[2].CloseWrite()
+			uni[3].CloseWrite()
 			c.write(bidi, "given up")
 			for c.ss.hasData() {
 				c.build(1200) // lost with 0-RTT
@@ -336,6 +361,7 @@ func TestEarlyRejected(t *testing.T) {
 			bidi.Reset(5)
 			bidi.StopSending(6)
 			uni[1].Reset(7)
+			uni[4].Reset(8)
 			c.build(1200)
 			refuse(&c.ss)
 			c.flush(s)
@@ -353,14 +379,33 @@ func TestEarlyRejected(t *testing.T) {
 			if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
 				t.Errorf("open above the real limit: %v", err)
 			}
-			// The third waits for its turn.
+			// The others wait for their turn.
 			s.flush(c)
-			c.ss.handleMaxStreams(wire.MaxStreams{Direction: wire.Uni, Max: 3})
-			s.ss.peer[wire.Uni].limit = 3
+			c.ss.handleMaxStreams(wire.MaxStreams{Direction: wire.Uni, Max: 5})
+			s.ss.peer[wire.Uni].limit = 5
 			c.flush(s)
 			s.wantRead(s.accept(wire.Uni), "held", io.EOF)
+			s.wantRead(s.accept(wire.Uni), "", io.EOF)
+			if _, err := s.accept(wire.Uni).Read(make([]byte, 1)); !errors.As(err, new(*StreamError)) {
+				t.Errorf("fifth stream: %v, want its reset", err)
+			}
 		})
 	}
+}
+
+// TestRefusedWithMoreStreams: who waits for streams hears of the real limit.
+func TestRefusedWithMoreStreams(t *testing.T) {
+	c := newStreamTestSide(t, wire.Client, Config{})
+	c.ss.setPeerLimits(&wire.TransportParameters{InitialMaxStreamsUni: 1})
+	c.open(wire.Uni)
+	if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
+		t.Fatal(err)
+	}
+	c.events = nil
+	c.ss.earlyRejected()
+	c.ss.setPeerLimits(&wire.TransportParameters{InitialMaxStreamsUni: 2})
+	c.wantEvents(StreamsAvailable)
+	c.open(wire.Uni)
 }
 
 // TestLimitsGrowAfterEarlyData: RFC 9000, section 7.4.1: the handshake's limits may be

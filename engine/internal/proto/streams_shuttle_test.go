@@ -384,3 +384,55 @@ func TestSteadyStateWithLossDoesNotAllocate(t *testing.T) {
 		t.Errorf("%d bytes sent again, %d read of %d", c.ss.counts.Resent, s.ss.window.consumed, c.ss.credit.used)
 	}
 }
+
+// BenchmarkStreamsPacket is the streams' part of a full packet on both sides: Write,
+// the frame into the packet, out of it, its acknowledgement and Read.
+func BenchmarkStreamsPacket(b *testing.B) {
+	const payload = 1400
+	c, s := streamTestPair(b, Config{})
+	out := c.open(wire.Uni)
+	var in *Stream
+	p := make([]byte, 64<<10)
+	pool := buf.NewPool(64<<10, 8)
+	w := builder{b: make([]byte, 0, 2048), log: &c.log}
+	reply := builder{b: make([]byte, 0, 2048), end: 1200, log: &s.log}
+	b.ReportAllocs()
+	b.SetBytes(40 * payload)
+	for b.Loop() {
+		out.Write(p[:40*payload])
+		buffer, used := pool.Get(), 0
+		first := c.log.next
+		for c.ss.hasData() {
+			w.b, w.end = w.b[:0], payload+10
+			c.ss.appendData(&w)
+			packet := buffer.Data[used : used+copy(buffer.Data[used:], w.b)]
+			used += len(packet)
+			t, n, _ := wire.ParseFrameType(packet)
+			if _, err := s.receiveFrame(1, t, packet[n:], buffer); err != nil {
+				b.Fatal(err)
+			}
+		}
+		buffer.Release()
+		for i := first; i < c.log.next; i++ {
+			c.ss.acked(*c.log.at(i))
+		}
+		c.log.forget(c.log.next)
+		if in == nil {
+			in = s.accept(wire.Uni)
+		}
+		for {
+			if _, err := in.Read(p); err != nil {
+				break
+			}
+		}
+		reply.b = reply.b[:0]
+		s.ss.appendControl(&reply)
+		for rest := reply.b; len(rest) > 0; {
+			t, n, _ := wire.ParseFrameType(rest)
+			m, _ := c.receiveFrame(1, t, rest[n:], nil)
+			rest = rest[n+m:]
+		}
+		s.log.forget(s.log.next)
+		s.events = s.events[:0]
+	}
+}

@@ -246,6 +246,85 @@ func TestStreamLimit(t *testing.T) {
 	}
 }
 
+func TestMaxStreamsDue(t *testing.T) {
+	tests := []struct {
+		name  string
+		peer  peerStreams
+		wants bool
+	}{
+		{"nothing closed", peerStreams{limit: 100, opened: 100, max: 100}, false},
+		{"one of many closed", peerStreams{limit: 100, opened: 80, closed: 12, max: 100}, false},
+		{"an eighth closed", peerStreams{limit: 100, opened: 80, closed: 13, max: 100}, true},
+		{"one closed, few left", peerStreams{limit: 100, opened: 95, closed: 1, max: 100}, true},
+		{"one of few", peerStreams{limit: 1, opened: 1, closed: 1, max: 1}, true},
+		{"none allowed", peerStreams{}, false},
+		{"at the largest count", peerStreams{limit: wire.MaxStreamCount, opened: 100, closed: 100, max: wire.MaxStreamCount}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.peer.due(); got != tt.wants {
+				t.Errorf("due: %v, want %v", got, tt.wants)
+			}
+		})
+	}
+}
+
+// TestStreamsOpenedUnused: a peer that opens streams and sends nothing on them has
+// used the limit up, though it does not show: when it says so, it gets what is held
+// back, and each stream that closes from then on.
+func TestStreamsOpenedUnused(t *testing.T) {
+	c, s := streamTestPair(t, Config{MaxUniStreams: 32})
+	var used []*Stream
+	for range 5 {
+		used = append(used, c.open(wire.Uni))
+	}
+	end := func(n int) {
+		t.Helper()
+		for _, st := range used[:n] {
+			if err := st.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		used = used[n:]
+		c.flush(s)
+		for range n {
+			s.wantRead(s.accept(wire.Uni), "", io.EOF)
+		}
+	}
+	end(2)
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v for two streams of 32, want none", p.kinds())
+	}
+	for range 32 - 5 {
+		c.open(wire.Uni)
+	}
+	blocked := func() {
+		t.Helper()
+		if _, err := c.ss.open(wire.Uni); !errors.Is(err, ErrBlocked) {
+			t.Fatalf("open: %v, want ErrBlocked", err)
+		}
+		c.flush(s)
+	}
+	blocked()
+	s.flush(c)
+	for range 2 {
+		c.open(wire.Uni)
+	}
+	blocked()
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v without a stream that closed, want none", p.kinds())
+	}
+	end(1)
+	s.flush(c)
+	c.open(wire.Uni)
+	// What it said of an older limit is settled.
+	s.ss.handleStreamsBlocked(wire.StreamsBlocked{Direction: wire.Uni, Limit: 34})
+	end(1)
+	if p := s.build(1200); len(p.refs) != 0 {
+		t.Fatalf("frames %v for a stream of 32, want none", p.kinds())
+	}
+}
+
 // TestLateFrames: frames for streams that are forgotten change nothing.
 func TestLateFrames(t *testing.T) {
 	c, s := streamTestPair(t, Config{})

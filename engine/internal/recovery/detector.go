@@ -246,9 +246,9 @@ func (d *Detector) SetAppLimited() {
 }
 
 // Budget returns how many of want bytes may leave now, by window and pacer: room for
-// one train. When none may, next is when to ask again; clock.Never means after an
-// acknowledgment. Packets that are not in flight need no budget, nor do probes
-// (ProbesDue).
+// one train, in whole datagrams if it is less than wanted and more than one. When
+// none may, next is when to ask again; clock.Never means after an acknowledgment.
+// Packets that are not in flight need no budget, nor do probes (ProbesDue).
 func (d *Detector) Budget(now clock.Time, want wire.ByteCount) (allowed wire.ByteCount, next clock.Time) {
 	st := d.controller.State()
 	// RFC 9002, section 7: MUST NOT send what takes bytes in flight beyond the window.
@@ -257,21 +257,31 @@ func (d *Detector) Budget(now clock.Time, want wire.ByteCount) (allowed wire.Byt
 		d.pacer.waiting = false
 		return 0, clock.Never
 	}
-	want = min(want, room)
-	rate := float64(st.PacingRate)
-	if rate <= 0 {
-		if !d.rtt.HasSample || d.rtt.Smoothed < unpacedRTT {
-			return want, now
-		}
-		// Section 7.7: somewhat faster than the window, so that the window decides; twice as
-		// fast in slow start, where the window doubles per round trip.
-		gain := 1.25
-		if st.SSThresh == 0 || st.Window < st.SSThresh {
-			gain = 2
-		}
-		rate = gain * float64(st.Window) / d.rtt.Smoothed.Seconds()
+	allowed, next = min(want, room), now
+	if rate, paced := d.pacingRate(st); paced {
+		allowed, next = d.pacer.allow(now, allowed, rate, d.datagram)
 	}
-	return d.pacer.allow(now, want, rate, d.datagram)
+	if allowed < want && allowed > d.datagram {
+		allowed -= allowed % d.datagram
+	}
+	return allowed, next
+}
+
+// pacingRate returns the rate in byte/s, if there is one.
+func (d *Detector) pacingRate(st congest.State) (rate float64, paced bool) {
+	if st.PacingRate > 0 {
+		return float64(st.PacingRate), true
+	}
+	if !d.rtt.HasSample || d.rtt.Smoothed < unpacedRTT {
+		return 0, false
+	}
+	// RFC 9002, section 7.7: somewhat faster than the window, so that the window decides;
+	// twice as fast in slow start, where the window doubles per round trip.
+	gain := 1.25
+	if st.SSThresh == 0 || st.Window < st.SSThresh {
+		gain = 2
+	}
+	return gain * float64(st.Window) / d.rtt.Smoothed.Seconds(), true
 }
 
 // RTT returns the path's round-trip time.
@@ -291,6 +301,10 @@ func (d *Detector) PTOCount() int { return d.ptoCount }
 // ProbesDue returns how many ack-eliciting packets to send in the space for a PTO. They
 // need no budget (RFC 9002, section 7.5: MUST NOT be blocked by the controller).
 func (d *Detector) ProbesDue(sp Space) int { return d.spaces[sp].probes }
+
+// Eliciting returns how many ack-eliciting packets of a space are outstanding: with
+// none no PTO is set for it.
+func (d *Detector) Eliciting(sp Space) int { return d.spaces[sp].eliciting }
 
 // BytesInFlight returns what counts against the window.
 func (d *Detector) BytesInFlight() wire.ByteCount { return d.inFlight }

@@ -32,9 +32,10 @@ func (s *story) wantBudget(want, allowed wire.ByteCount) {
 func TestBudgetIsTheWindow(t *testing.T) {
 	s := newStory(t)
 	s.c.window = 10*dgram + 100
-	s.wantBudget(64<<10, 10*dgram+100)
+	s.wantBudget(64<<10, 10*dgram)
+	s.wantBudget(10*dgram+50, 10*dgram+50)
 	s.send(9)
-	s.wantBudget(64<<10, dgram+100)
+	s.wantBudget(64<<10, dgram)
 	s.wantBudget(50, 50)
 	s.send(1)
 	s.wantBudget(50, 50)

@@ -62,6 +62,25 @@ func newFaults(f Faults, seed emulation.Seed) (*faults, error) {
 	return &faults{Faults: f, nat: newNAT(f.Rebindings), random: rand.New(rand.NewChaCha8(seed))}, nil
 }
 
+// SetFaults changes what happens to one way of the link from now on. Its randomness
+// goes on where it was, and a NAT keeps its flows. An error leaves all as it is.
+func (l *Link) SetFaults(w Way, f Faults) error {
+	d := l.directions[w]
+	next, err := newFaults(f, emulation.NewSeed(l.network.seed, l.name, w.String()+" faults"))
+	if err != nil {
+		return fmt.Errorf("link %s, %s: %w", l.name, w, err)
+	}
+	switch old := d.faults; {
+	case old == nil:
+	case next == nil:
+		next = &faults{nat: nat{flows: old.nat.flows}, random: old.random}
+	default:
+		next.nat.flows, next.random = old.nat.flows, old.random
+	}
+	d.faults = next
+	return nil
+}
+
 func (f Faults) isZero() bool {
 	return f.Duplicate == 0 && f.Corrupt == 0 && f.Reorder == 0 &&
 		len(f.Blackouts) == 0 && len(f.MTUs) == 0 && len(f.Rebindings) == 0

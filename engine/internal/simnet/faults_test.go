@@ -163,3 +163,45 @@ func TestFaultsLeaveTheModelAlone(t *testing.T) {
 		t.Errorf("with faults the model counts %+v, without %+v", got, plain)
 	}
 }
+
+func TestSetFaults(t *testing.T) {
+	r := newRig(t, 1, upFaults(Faults{}))
+	r.send(30, 100, time.Millisecond)
+	set := func(after time.Duration, f Faults) {
+		r.At(r.Now().Add(after), func() {
+			if err := r.link.SetFaults(Up, f); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// What is on the link already gets the faults of when it arrives, after 10 ms.
+	set(5*time.Millisecond, Faults{MTUs: []MTUChange{{At: r.Now(), MTU: 50}}})
+	set(10*time.Millisecond, Faults{})
+	set(20*time.Millisecond, Faults{Duplicate: 1})
+	if err := r.link.SetFaults(Up, Faults{Reorder: 2}); err == nil {
+		t.Error("a probability of 2 was taken")
+	}
+	r.run()
+	c := r.link.Counters(Up)
+	if c.TooLarge != 5 || c.Duplicated < 18 || c.Duplicated > 20 {
+		t.Errorf("%d too large and %d duplicated, want 5 and about 19", c.TooLarge, c.Duplicated)
+	}
+}
+
+// A NAT that comes up later knows the flows that it sees from then on, and one that
+// changes knows those that it had.
+func TestSetFaultsKeepsFlows(t *testing.T) {
+	rebind := func(ports uint16) Faults { return Faults{Rebindings: []Rebinding{{Ports: ports}}} }
+	r := newRig(t, 1, upFaults(rebind(7)))
+	r.send(1, 100, 0)
+	r.run()
+	if err := r.link.SetFaults(Up, rebind(9)); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(addrA.Addr(), addrA.Port()+9)
+	r.Send(r.Now(), addrB, to, wire.NotECT, numbered(0, 100))
+	r.run()
+	if len(r.a.got) != 1 || r.a.got[0].local != addrA {
+		t.Errorf("%d datagrams reached the flow's new address, want 1", len(r.a.got))
+	}
+}

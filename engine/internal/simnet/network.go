@@ -62,6 +62,37 @@ func (n *Network) Elapsed() time.Duration { return n.now.Sub(epoch) }
 // Events returns how many events have happened.
 func (n *Network) Events() uint64 { return n.events }
 
+// UnderWay returns how many packets are on the links.
+func (n *Network) UnderWay() int {
+	held := len(n.late.items)
+	for _, d := range n.directions {
+		held += d.flying.n
+	}
+	return held
+}
+
+// Kept returns how many buffers handlers have kept of the datagrams that they were
+// handed, and how large those are in all, bytes.
+func (n *Network) Kept() (buffers, size int) {
+	small, large := n.small.InUse(), n.large.InUse()
+	count := func(p *packet) {
+		if len(p.buffer.Data) == smallBuffer {
+			small--
+		} else {
+			large--
+		}
+	}
+	for _, d := range n.directions {
+		for i := range d.flying.n {
+			count(&d.flying.ring[(d.flying.head+i)&(len(d.flying.ring)-1)])
+		}
+	}
+	for i := range n.late.items {
+		count(&n.late.items[i].v.packet)
+	}
+	return small + large, small*smallBuffer + large*largeBuffer
+}
+
 // SetBudget makes Run give up, with a StallError, after so many events in all.
 func (n *Network) SetBudget(events uint64) { n.budget = events }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
@@ -321,5 +322,36 @@ func TestMisuse(t *testing.T) {
 			}()
 			tt.do(r)
 		})
+	}
+}
+
+func TestKept(t *testing.T) {
+	r := newRig(t, 1, up(emulation.Impairments{Rate: 10e6, Delay: time.Millisecond}))
+	var kept *buf.Buffer
+	r.Network.nodes[1].Attach(hoarder{host: r.b, keep: &kept})
+	r.send(3, 100, 10*time.Millisecond)
+	if err := r.Run(r.Now().Add(20*time.Millisecond+time.Microsecond), nil); err != nil {
+		t.Fatal(err)
+	}
+	if buffers, size := r.Kept(); r.UnderWay() != 1 || buffers != 1 || size != smallBuffer {
+		t.Errorf("%d under way, %d buffers of %d bytes kept; want 1, 1, %d", r.UnderWay(), buffers, size, smallBuffer)
+	}
+	r.run()
+	kept.Release()
+	if buffers, size := r.Kept(); r.UnderWay() != 0 || buffers != 0 || size != 0 {
+		t.Errorf("%d under way, %d buffers of %d bytes kept at the end", r.UnderWay(), buffers, size)
+	}
+}
+
+// hoarder keeps the first datagram's memory.
+type hoarder struct {
+	*host
+	keep **buf.Buffer
+}
+
+func (k hoarder) HandleDatagram(_ clock.Time, _, _ netip.AddrPort, _ wire.ECN, _ []byte) {
+	if *k.keep == nil {
+		*k.keep = k.network.Buffer()
+		(*k.keep).Retain()
 	}
 }

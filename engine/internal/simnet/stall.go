@@ -80,10 +80,7 @@ func (e *StallError) Error() string {
 func (e *StallError) Elapsed() time.Duration { return e.At.Sub(epoch) }
 
 func (n *Network) stalled(s Stall) error {
-	e := &StallError{Stall: s, At: n.now, Events: n.events, Held: len(n.late.items)}
-	for _, d := range n.directions {
-		e.Held += d.flying.n
-	}
+	e := &StallError{Stall: s, At: n.now, Events: n.events, Held: n.UnderWay()}
 	for _, node := range n.nodes {
 		if node.handler == nil {
 			continue
