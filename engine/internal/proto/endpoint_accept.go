@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -90,6 +91,9 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 		e.retry(now, d, h)
 		return Route{}
 	}
+	if !authentic(d.Data, h) {
+		return Route{} // a damaged packet would fix the peer's connection ID, and cost memory
+	}
 	if len(e.conns) >= e.cfg.MaxConns {
 		e.refuse(d, h, wire.ConnectionRefused)
 		return Route{}
@@ -105,6 +109,19 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 	}
 	e.add(conn, a.id, h.DstID)
 	return Route{Conn: conn, New: true}
+}
+
+// authentic reports whether the Initial packet that b begins with opens.
+func authentic(b []byte, h *wire.LongHeader) bool {
+	_, opener := handshake.InitialKeys(wire.Version1, h.DstID, wire.Server)
+	p := bytes.Clone(b[:h.End])
+	truncated, n, ok := opener.Unprotect(p, h.PNOffset)
+	if !ok {
+		return false
+	}
+	at := h.PNOffset + n
+	_, err := opener.Open(p[at:at], p[:at], p[at:], 0, wire.DecodePacketNumber(wire.NoPacket, truncated, n))
+	return err == nil
 }
 
 func (e *Endpoint) nonce() (b [12]byte) {

@@ -228,6 +228,12 @@ func (p *pair) deliver(f *flying) {
 		return
 	}
 	if r.New {
+		// Late copies and damaged IDs open connections that nothing comes of.
+		if p.client().originalID != r.Conn.originalID && !r.Conn.retried || (e.conn != nil && e.conn.complete && !e.drained) {
+			r.Conn.Close(p.now, 0, "stray")
+			e.endpoint.remove(r.Conn)
+			return
+		}
 		e.conn = r.Conn
 	}
 	if r.Reset {
