@@ -127,3 +127,24 @@ func TestPacketNumbersRunOut(t *testing.T) {
 		t.Errorf("ended with %v and sent %v", s.conn.err, s.heard())
 	}
 }
+
+// RFC 9000, section 10.2.2: an endpoint that drains MUST NOT send, whatever waited.
+func TestDrainingKeepsWhatWaited(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, pairConfig{})
+	out, err := s.conn.OpenStream(wire.Uni)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Write(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	s.conn.Ping()
+	s.conn.closing.due = true
+	s.conn.HandleDatagram(s.now(), &Datagram{
+		Local: s.at.local, Remote: s.at.remote, Data: s.packet(wire.PacketOneRTT, wire.ConnectionClose{Application: true}),
+	})
+	tr := Transmit{Buf: make([]byte, 0, 2000), MaxSegments: 1}
+	if s.conn.state != stateDraining || s.conn.AppendTransmit(s.now(), &tr) {
+		t.Errorf("state %v, %d bytes to send", s.conn.state, len(tr.Buf))
+	}
+}

@@ -71,11 +71,14 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 		c.installSealer(e)
 	case handshake.EventOpener:
 		c.installOpener(e)
+		if e.Level == handshake.LevelHandshake {
+			return c.noLeftover(recovery.SpaceInitial)
+		}
 	case handshake.EventOneRTT:
 		c.keys.oneRTT = e.OneRTT
 		c.keys.earlySeal = nil // RFC 9001, section 4.9.3: a client drops 0-RTT keys now
-	case handshake.EventOneRTTOpen:
-		// CanOpen says so from now on.
+	case handshake.EventOneRTTOpen: // CanOpen says so from now on
+		return c.noLeftover(recovery.SpaceHandshake)
 	case handshake.EventParameters:
 		return c.setPeerParameters(now, e.Data)
 	case handshake.EventResumed:
@@ -90,6 +93,16 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 		return c.completeHandshake(now)
 	}
 	return nil
+}
+
+// noLeftover: when keys of the next level come, a level's CRYPTO data must be at its
+// end. RFC 9001, section 4.1.3: data left over MUST be a PROTOCOL_VIOLATION.
+func (c *Conn) noLeftover(sp recovery.Space) error {
+	s := &c.path.spaces[sp]
+	if s.discarded || s.crypto.have.len() == 0 {
+		return nil
+	}
+	return &wire.TransportError{Code: wire.ProtocolViolation, Frame: wire.TypeCrypto, Reason: "data behind the last message of its level"}
 }
 
 func (c *Conn) installSealer(e handshake.Event) {

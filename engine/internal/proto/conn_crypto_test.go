@@ -220,3 +220,13 @@ func TestEarlyKeysGo(t *testing.T) {
 		t.Error("0-RTT keys are still there")
 	}
 }
+
+// RFC 9001, section 4.1.3: CRYPTO data left over when the next level's keys come MUST be a
+// PROTOCOL_VIOLATION.
+func TestCryptoBehindTheLastMessage(t *testing.T) {
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: 5000, Data: []byte{1}})
+	s.wantFine()
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path.spaces[recovery.SpaceInitial].crypto.out})
+	s.wantClose(wire.ProtocolViolation)
+}

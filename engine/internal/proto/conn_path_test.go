@@ -210,3 +210,17 @@ func TestMoveIntoTheVoid(t *testing.T) {
 		t.Errorf("ended with %v and sent %v", s.conn.err, s.heard())
 	}
 }
+
+// RFC 9000, section 9: a client MUST NOT migrate before the handshake is confirmed, though
+// it may have spare connection IDs by then.
+func TestNoMoveBeforeConfirmation(t *testing.T) {
+	s := newScripted(t, wire.Client, confirmed, pairConfig{})
+	if len(s.conn.path.peer.spare) == 0 {
+		t.Fatal("there is no spare ID: the test shows nothing")
+	}
+	s.conn.confirmed = false
+	to := netip.MustParseAddrPort("192.0.2.77:77")
+	if err := s.conn.Rebind(s.now(), to); err == nil || s.conn.path.local == to {
+		t.Errorf("moved to %v: %v", s.conn.path.local, err)
+	}
+}

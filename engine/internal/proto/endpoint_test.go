@@ -229,9 +229,14 @@ func TestInitialFlood(t *testing.T) {
 	}
 }
 
-// Garbage for an endpoint with connections costs no memory and hurts none of them.
+// Garbage for an endpoint with connections costs no memory and hurts none of them:
+// neither the one that it is addressed to, nor another.
 func TestGarbageFlood(t *testing.T) {
 	p := newPair(t, pairConfig{})
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	bystander := [2]*Conn{p.client(), p.server()}
+	p.dial(p.client().cfg, nil)
 	p.handshake()
 	p.idle(100 * time.Millisecond)
 	e := p.ends[wire.Server].endpoint
@@ -270,6 +275,13 @@ func TestGarbageFlood(t *testing.T) {
 		t.Fatalf("the connection ended with %v", p.server().err)
 	}
 	x := newTransfer(p, wire.Client, 2, 100_000)
+	p.run(time.Minute, x.done)
+	x.check()
+
+	for side, c := range bystander {
+		p.ends[side].conn, p.ends[side].readable = c, nil
+	}
+	x = newTransfer(p, wire.Client, 2, 100_000)
 	p.run(time.Minute, x.done)
 	x.check()
 }
