@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // knownEngines are the engines that the command registers.
 func knownEngines() []string {
-	return []string{"tcp", "tcp-tls", "mptcp", "mptcp-tls", "quic-go", "quic-go-bond"}
+	return []string{"tquic", "tcp", "tcp-tls", "mptcp", "mptcp-tls", "quic-go", "quic-go-bond"}
 }
 
 // golden compares got with the file, or writes it with -update.

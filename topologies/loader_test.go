@@ -64,7 +64,7 @@ func TestFirstTopology(t *testing.T) {
 		Experiment: &Experiment{
 			From: "server", To: "client",
 			Workload: Workload{Kind: "bulk", Duration: 10 * time.Second, Streams: 1, Connections: 1},
-			Engines:  []string{"quic-go-bond", "quic-go", "mptcp", "tcp"},
+			Engines:  []string{"tquic", "quic-go-bond", "quic-go", "mptcp", "tcp"},
 			Rounds:   3,
 		},
 	}
