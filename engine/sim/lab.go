@@ -186,7 +186,13 @@ func (l *Lab) linkOf(addr netip.Addr) string {
 	return ""
 }
 
-// Close writes out what the lab still keeps: qlog files. The lab is over then.
+// Close ends the connections that are left and writes out what the lab still keeps:
+// qlog files. The lab is over then. Applications hear nothing of it.
 func (l *Lab) Close() error {
+	for _, h := range []*Host{l.Client, l.Server} {
+		for _, c := range h.conns {
+			c.proto.Close(h.now(), 0, "the lab is over") // ends its TLS, too
+		}
+	}
 	return errors.Join(l.Client.traces.close(), l.Server.traces.close())
 }

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -232,6 +233,31 @@ func TestWhatHappensWhen(t *testing.T) {
 	if want := []time.Duration{time.Second, 2 * time.Second}; !slices.Equal(at, want) || l.Elapsed() != 3*time.Second || l.Events() != 2 {
 		t.Errorf("calls at %v, now %v after %d events; want %v and 3 s after 2", at, l.Elapsed(), l.Events(), want)
 	}
+}
+
+// A lab that is closed in the midst of handshakes leaves nothing behind.
+func TestCloseEndsHandshakes(t *testing.T) {
+	before := runtime.NumGoroutine()
+	l, err := NewLab(LabConfig{Links: []Link{fast()}, Seed: 1}, &peer{}, &echo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := l.Client.Dial("fast"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begun := func() bool { return len(l.Server.Conns()) == 3 }
+	if err := l.Run(t.Context(), time.Second, begun); err != nil {
+		t.Fatal(err)
+	}
+	if !begun() || runtime.NumGoroutine() <= before {
+		t.Fatal("no handshake is under way: the test shows nothing")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	noGoroutines(t, before)
 }
 
 func TestWrongNamesAreErrors(t *testing.T) {
