@@ -3,7 +3,6 @@ package emulation
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"math/rand/v2"
 	"time"
 )
@@ -20,41 +19,72 @@ import (
 // decided; those behind it are pulled from the queue at the ideal moment at which
 // the serialiser becomes free, and meet the rate, delay and jitter of that moment.
 type Direction struct {
-	imp        Impairments
-	maxPackets int       // of the queue
-	maxBytes   ByteCount // of the queue
-	loss       *rand.Rand
-	jitter     *rand.Rand
+	imp         Impairments
+	features    Features
+	seed        Seed
+	maxPackets  int       // of the queue
+	maxBytes    ByteCount // of the queue
+	markPackets int       // of the queue, before marking starts
+	markBytes   ByteCount
+	loss        *rand.Rand
+	jitter      *rand.Rand
+	reorder     *rand.Rand // made when first needed, as are those of the parts
+	table       Table      // of the jitter; nil: uniform
+	chains      lossChains
+	copies      copies
+	steps       *steps
+	begun       bool // traces and steps run
 
 	now          Time // latest time seen
 	queue        ring[waiting]
 	queueBytes   ByteCount
+	codel        codel
+	gate         gate
 	serialiser   serialiser
+	headStart    Time // when the packet in transmission started or will, if it had to wait
+	headSize     ByteCount
 	line         ring[departing]
-	lastDeparted Time // departure time of the newest packet in the line, or after it
+	lineCount    uint64 // packets that were ever put into the line
+	lastDeparted Time   // departure time of the newest packet in the line, or after it
+	ahead        ring[overtaking]
+	sinceAhead   int  // packets that left the serialiser since one went ahead
+	lastOut      Time // latest departure collected
 
-	counters Counters
+	shares    shares
+	discarded ring[Packet]
+	counters  Counters
 }
 
 // waiting is a packet in the queue.
 type waiting struct {
 	Packet
+	share   uint32
 	arrived Time
 }
 
 // departing is a packet in transmission or in the delay line.
 type departing struct {
 	Packet
-	at Time
+	share uint32
+	at    Time
+}
+
+// overtaking is a packet that takes no delay.
+type overtaking struct {
+	departing
+	behind uint64 // the packets in the line that were sent before it
 }
 
 // NewDirection returns a direction that impairs packets as imp says, with its
 // randomness drawn from seed. It returns Validate's error for an impossible imp.
 func NewDirection(imp Impairments, seed Seed) (*Direction, error) {
 	d := &Direction{
+		seed:         seed,
 		now:          math.MinInt64,
 		serialiser:   serialiser{free: math.MinInt64},
+		headStart:    math.MinInt64,
 		lastDeparted: math.MinInt64,
+		lastOut:      math.MinInt64,
 		loss:         seed.stage("loss"),
 		jitter:       seed.stage("jitter"),
 	}
@@ -67,59 +97,170 @@ func NewDirection(imp Impairments, seed Seed) (*Direction, error) {
 // Set changes the impairments at now. Packets already in transmission or in the
 // delay line keep their departure times; those in the queue stay there, even
 // when the new limit is smaller, and meet the new rate, delay and jitter when
-// their turn comes. No packet overtakes another. An impossible imp changes
-// nothing and returns Validate's error.
+// their turn comes. No packet overtakes another that did not before. A trace or a
+// schedule begins at now when it is not the one in force, which goes on. An
+// impossible imp changes nothing and returns Validate's error.
 func (d *Direction) Set(now Time, imp Impairments) error {
 	if err := imp.Validate(); err != nil {
 		return fmt.Errorf("impairments: %w", err)
 	}
 	d.advance(now)
-	d.imp = imp
-	d.serialiser.setRate(imp.Rate)
-	d.maxPackets, d.maxBytes = math.MaxInt, math.MaxInt64
-	switch q := imp.Queue; {
-	case q.Packets > 0:
-		d.maxPackets = q.Packets
-	case q.Bytes > 0:
-		d.maxBytes = q.Bytes
-	case q.Time > 0:
-		d.maxBytes = bytesIn(q.Time, imp.Rate)
+	old := d.imp
+	d.imp, d.features = imp, imp.Features()
+	d.chains.set(&imp, d.seed)
+	d.copies.set(&imp, d.seed)
+	d.gate.set(imp.Slot, d.seed)
+	d.codel.set(imp.Queue)
+	d.table = tableOf(&imp)
+	if imp.Reorder != (Reorder{}) && d.reorder == nil {
+		d.reorder = d.seed.stage("reorder")
 	}
+	rate := imp.MeanRate()
+	d.maxPackets, d.maxBytes = imp.Queue.limit().in(rate)
+	d.markPackets, d.markBytes = imp.Queue.Mark.in(rate)
+	d.serialiser.setRate(imp.Rate)
+	d.setCourses(now, &old)
 	d.advance(now)
 	return nil
 }
 
+// setCourses takes what varies by itself from the impairments.
+func (d *Direction) setCourses(now Time, old *Impairments) {
+	s := &d.serialiser
+	switch {
+	case d.imp.Capacity == nil:
+		s.trace = nil
+	case s.trace == nil || !sameList(d.imp.Capacity, old.Capacity):
+		s.trace = &opportunities{trace: *d.imp.Capacity}
+		s.trace.begin(now)
+	}
+	switch {
+	case d.imp.Steps == nil:
+		d.steps = nil
+	case d.steps == nil || !d.imp.Steps.equal(old.Steps):
+		d.steps = &steps{Schedule: d.imp.Steps, base: now, work: d.imp.Steps.workInPeriod()}
+	}
+	s.steps = nil
+	if d.imp.stepped(StepRate) {
+		s.steps = d.steps
+	}
+}
+
+// Start begins the capacity trace and the schedule at now. Without it they begin
+// at the first arrival.
+func (d *Direction) Start(now Time) {
+	d.advance(now)
+	d.begin(now)
+}
+
+func (d *Direction) begin(now Time) {
+	d.begun = true
+	if d.serialiser.trace != nil {
+		d.serialiser.trace.begin(now)
+	}
+	if d.steps != nil {
+		d.steps.base = now
+	}
+}
+
 // Enqueue reports that p arrives at now. When the packet is accepted the
-// direction keeps p.Data until Dequeue returns it.
+// direction keeps p.Data until Dequeue or Discarded returns it.
 func (d *Direction) Enqueue(now Time, p Packet) Verdict {
 	d.advance(now)
+	if !d.begun {
+		d.begin(now)
+	}
 	d.counters.ArrivedPackets++
 	d.counters.ArrivedBytes += uint64(max(p.Size, 0))
-	// One draw for each arrival, whatever becomes of it: neither the MTU nor a
-	// change of the probability shifts the sequence.
-	lost := d.loss.Float64() < d.imp.Loss
+	p.Marks, p.Flip = 0, 0
+	lost := d.loses(now)
+	second, duplicated := p, false
+	if d.features&(FeatureDuplicate|FeatureCorrupt) != 0 {
+		duplicated = d.copies.draw(&d.imp, &p, &second)
+	}
 	switch {
 	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
-		return d.drop(p, DropMTU)
+		return d.tooLarge(p)
 	case lost:
 		return d.drop(p, DropLoss)
-	case !d.fits(now, p.Size):
+	case !d.fits(now, p.Size) && !d.makeRoom(now, p.Size):
 		return d.drop(p, DropQueue)
+	}
+	share := uint32(0)
+	if duplicated && p.Data != nil {
+		share = d.shares.pair()
+	}
+	d.accept(now, p, share)
+	if duplicated {
+		d.duplicate(now, second, share)
+	}
+	return Verdict{Accepted: true}
+}
+
+// loses decides over the loss of the packet that has arrived. One draw of each
+// model for each arrival, whatever becomes of it: neither the MTU nor a change of
+// the probability shifts the sequence.
+func (d *Direction) loses(now Time) bool {
+	const models = FeatureGilbertElliott | FeatureFourState | FeatureLoseEvery | FeatureLosePackets
+	probability := d.imp.Loss
+	if d.steps != nil && d.imp.stepped(StepLoss) {
+		step, _ := d.steps.at(now)
+		probability = step.Loss
+	}
+	lost := d.loss.Float64() < probability
+	if d.features&models != 0 {
+		lost = d.chains.loses(&d.imp, d.counters.ArrivedPackets) || lost
+	}
+	return lost
+}
+
+// accept puts a packet into the queue.
+func (d *Direction) accept(now Time, p Packet, share uint32) {
+	if d.features&FeatureMark != 0 {
+		d.markWaiting(now, &p)
 	}
 	d.counters.HeldPackets++
 	d.counters.HeldBytes += p.Size
-	d.queue.push(waiting{p, now})
+	d.queue.push(waiting{p, share, now})
 	d.queueBytes += p.Size
 	d.advance(now)
-	return Verdict{Accepted: true}
+}
+
+// duplicate puts the copy of a packet into the queue, if there is room.
+func (d *Direction) duplicate(now Time, p Packet, share uint32) {
+	d.counters.DuplicatedPackets++
+	d.counters.DuplicatedBytes += uint64(p.Size)
+	if !d.fits(now, p.Size) && !d.makeRoom(now, p.Size) {
+		d.drop(p, DropQueue)
+		if d.shares.leave(share) {
+			return
+		}
+		d.giveBack(p) // making room dropped the original before it
+		return
+	}
+	p.Marks |= Duplicated
+	d.accept(now, p, share)
 }
 
 // NextDeparture returns when the next packet departs; false when none is held.
 func (d *Direction) NextDeparture() (Time, bool) {
-	if d.line.len() == 0 {
-		return 0, false // advance leaves no packet waiting behind an idle serialiser
+	switch {
+	case d.ahead.len() > 0 && d.aheadFirst():
+		return d.ahead.front().at, true
+	case d.line.len() > 0:
+		return d.line.front().at, true
 	}
-	return d.line.front().at, true
+	return 0, false // advance leaves no packet waiting behind an idle serialiser
+}
+
+// aheadFirst reports whether the next departure is one of those ahead. Of two at
+// one time, the one that was sent first goes first.
+func (d *Direction) aheadFirst() bool {
+	if d.line.len() == 0 {
+		return true
+	}
+	a, l := d.ahead.front(), d.line.front()
+	return a.at < l.at || a.at == l.at && a.behind <= d.lineCount-uint64(d.line.len())
 }
 
 // Dequeue returns the next packet whose departure time is not after now, with
@@ -127,19 +268,51 @@ func (d *Direction) NextDeparture() (Time, bool) {
 // late by now minus the returned time: later departures do not depend on it.
 func (d *Direction) Dequeue(now Time) (Packet, Time, bool) {
 	d.advance(now)
-	if d.line.len() == 0 || d.line.front().at > now {
+	if at, any := d.NextDeparture(); !any || at > now {
 		return Packet{}, 0, false
 	}
-	p := d.line.pop()
+	var p departing
+	if d.ahead.len() > 0 && d.aheadFirst() {
+		p = d.ahead.pop().departing
+	} else {
+		p = d.line.pop()
+	}
+	d.lastOut = p.at
 	d.counters.HeldPackets--
 	d.counters.HeldBytes -= p.Size
 	d.counters.DepartedPackets++
 	d.counters.DepartedBytes += uint64(p.Size)
+	if p.Marks&Corrupted != 0 {
+		d.counters.CorruptedPackets++
+	}
+	if d.shares.leave(p.share) {
+		p.Marks |= Shared
+	}
 	return p.Packet, p.at, true
+}
+
+// Discarded returns a packet that was accepted and dropped since, and gives its
+// Data back; false when there is none. A packet whose Data is nil, or shared with
+// one that is held, is dropped without appearing here. Who uses DropHead, CoDel or
+// Duplicate asks after each Enqueue and Dequeue, else the packets pile up.
+func (d *Direction) Discarded() (Packet, bool) {
+	if d.discarded.len() == 0 {
+		return Packet{}, false
+	}
+	return d.discarded.pop(), true
 }
 
 // Counters returns what the direction has counted since it was made.
 func (d *Direction) Counters() Counters { return d.counters }
+
+// waits returns what waits at now. The packet that is next counts until its
+// transmission starts.
+func (d *Direction) waits(now Time) (packets int, size ByteCount) {
+	if d.headStart > now {
+		return d.queue.len() + 1, d.queueBytes + d.headSize
+	}
+	return d.queue.len(), d.queueBytes
+}
 
 // fits reports whether the queue has room at now for a packet of that size. A
 // packet that goes straight into transmission needs none.
@@ -147,7 +320,53 @@ func (d *Direction) fits(now Time, size ByteCount) bool {
 	if d.queue.len() == 0 && d.serialiser.free <= now {
 		return true
 	}
-	return d.queue.len() < d.maxPackets && size <= d.maxBytes-d.queueBytes
+	packets, bytes := d.waits(now)
+	return packets < d.maxPackets && size <= d.maxBytes-bytes
+}
+
+// makeRoom drops the oldest packets for one of that size, and reports whether it
+// has room then.
+func (d *Direction) makeRoom(now Time, size ByteCount) bool {
+	if d.imp.Queue.Discipline != DropHead || size > d.maxBytes {
+		return false
+	}
+	for d.queue.len() > 0 && !d.fits(now, size) {
+		w := d.queue.pop()
+		d.queueBytes -= w.Size
+		d.discard(w, DropQueue)
+	}
+	return d.fits(now, size)
+}
+
+// markWaiting marks a packet that has to wait behind too many others.
+func (d *Direction) markWaiting(now Time, p *Packet) {
+	if d.queue.len() == 0 && d.serialiser.free <= now {
+		return
+	}
+	if packets, bytes := d.waits(now); packets >= d.markPackets || p.Size > d.markBytes-bytes {
+		d.mark(p)
+	}
+}
+
+// mark makes a packet CE and reports whether it could (RFC 3168, section 5).
+func (d *Direction) mark(p *Packet) bool {
+	switch p.ECN {
+	case ECT0, ECT1:
+		p.ECN = CE
+		d.counters.MarkedPackets++
+		return true
+	case CE:
+		return true
+	}
+	return false
+}
+
+func (d *Direction) tooLarge(p Packet) Verdict {
+	v := d.drop(p, DropMTU)
+	if d.imp.TooBig == TooBigICMP && d.imp.MTU > 0 && p.IPSize > d.imp.MTU {
+		v.TellMTU = d.imp.MTU
+	}
+	return v
 }
 
 func (d *Direction) drop(p Packet, why DropReason) Verdict {
@@ -156,22 +375,103 @@ func (d *Direction) drop(p Packet, why DropReason) Verdict {
 	return Verdict{Reason: why}
 }
 
-// advance pulls every packet from the queue whose transmission starts by now.
-// The start is the ideal one: when the packet before it ended, or its arrival.
-func (d *Direction) advance(now Time) {
-	d.now = max(d.now, now)
-	for d.queue.len() > 0 && max(d.serialiser.free, d.queue.front().arrived) <= d.now {
-		p := d.queue.pop()
-		d.queueBytes -= p.Size
-		sent := d.serialiser.transmit(p.arrived, p.Size)
-		d.lastDeparted = max(d.lastDeparted, sent.Add(d.drawDelay()))
-		d.line.push(departing{p.Packet, d.lastDeparted})
+// discard drops a packet that was accepted.
+func (d *Direction) discard(w waiting, why DropReason) {
+	d.counters.HeldPackets--
+	d.counters.HeldBytes -= w.Size
+	d.drop(w.Packet, why)
+	if !d.shares.leave(w.share) {
+		d.giveBack(w.Packet)
 	}
 }
 
-// drawDelay returns the delay of one packet: uniform in [Delay-Jitter,
-// Delay+Jitter]. It draws once whatever the jitter, as Enqueue does for loss.
-func (d *Direction) drawDelay() time.Duration {
-	n, _ := bits.Mul64(d.jitter.Uint64(), 2*uint64(d.imp.Jitter)+1)
-	return d.imp.Delay - d.imp.Jitter + time.Duration(n)
+// giveBack keeps a packet for Discarded.
+func (d *Direction) giveBack(p Packet) {
+	if p.Data != nil {
+		d.discarded.push(p)
+	}
+}
+
+// advance pulls every packet from the queue whose transmission starts by now.
+// The start is the ideal one: when the packet before it ended, or its arrival.
+func (d *Direction) advance(now Time) {
+	// What these take from the queue waits for more than the serialiser.
+	const otherwise = FeatureSlot | FeatureCapacity | FeatureSteps | FeatureCoDel | FeatureReorder
+	d.now = max(d.now, now)
+	for d.queue.len() > 0 && max(d.serialiser.free, d.queue.front().arrived) <= d.now {
+		if d.features&otherwise != 0 {
+			d.pull()
+			continue
+		}
+		p := d.queue.pop()
+		d.queueBytes -= p.Size
+		sent := d.serialiser.transmit(p.arrived, p.Size)
+		d.delayBy(&p, sent, d.drawDelay(d.imp.Delay))
+	}
+}
+
+// pull takes the next packet from the queue, where there is more to it than a
+// rate. The serialiser is free, but the start may lie ahead: at an opportunity or
+// a slot.
+func (d *Direction) pull() {
+	w, start, any := d.take()
+	if !any {
+		return
+	}
+	sent := d.serialiser.send(start, &w.Packet)
+	if d.features&FeatureSlot != 0 {
+		d.gate.use(start, w.Size)
+	}
+	d.headStart, d.headSize = start, w.Size
+	delay := d.imp.Delay
+	if d.imp.stepped(StepDelay) {
+		step, _ := d.steps.at(start)
+		delay = step.Delay
+	}
+	delay = d.drawDelay(delay)
+	if d.features&FeatureReorder != 0 && d.goesAhead() {
+		d.counters.ReorderedPackets++
+		d.ahead.push(overtaking{departing{w.Packet, w.share, max(sent, d.lastOut)}, d.lineCount})
+		return
+	}
+	d.delayBy(&w, sent, delay)
+}
+
+// take returns the next packet to send and when it starts; any is false when the
+// queue's discipline left none.
+func (d *Direction) take() (w waiting, start Time, any bool) {
+	if d.imp.Queue.Discipline == CoDel {
+		return d.takeControlled()
+	}
+	w = d.queue.pop()
+	d.queueBytes -= w.Size
+	return w, d.starts(&w), true
+}
+
+// starts returns when a packet at the head of the queue starts.
+func (d *Direction) starts(w *waiting) Time {
+	ready := w.arrived
+	if d.features&FeatureSlot != 0 {
+		ready = d.gate.open(ready, d.serialiser.free)
+	}
+	return d.serialiser.starts(ready)
+}
+
+// goesAhead decides whether the packet that leaves the serialiser takes no delay
+// (sch_netem.c, netem_enqueue). It draws for each.
+func (d *Direction) goesAhead() bool {
+	hit := d.reorder.Float64() < d.imp.Reorder.Probability
+	if d.sinceAhead < d.imp.Reorder.Gap-1 || !hit {
+		d.sinceAhead++
+		return false
+	}
+	d.sinceAhead = 0
+	return true
+}
+
+// delayBy puts a packet into the delay line, behind all that are there.
+func (d *Direction) delayBy(w *waiting, sent Time, delay time.Duration) {
+	d.lastDeparted = max(d.lastDeparted, sent.Add(delay))
+	d.lineCount++
+	d.line.push(departing{w.Packet, w.share, d.lastDeparted})
 }
