@@ -76,7 +76,7 @@ func (d *Direction) takeControlled() (w waiting, start Time, any bool) {
 				c.dropNext = c.controlLaw(c.dropNext)
 				break
 			}
-			d.discard(w, DropAQM)
+			d.discard(&w, DropAQM)
 			w, start, ok, any = d.nextControlled()
 			if c.dropping = ok; ok {
 				c.dropNext = c.controlLaw(c.dropNext)
@@ -87,7 +87,7 @@ func (d *Direction) takeControlled() (w waiting, start Time, any bool) {
 	if ok {
 		at := start
 		if !d.markInstead(&w) {
-			d.discard(w, DropAQM)
+			d.discard(&w, DropAQM)
 			w, start, _, any = d.nextControlled()
 		}
 		c.enter(at)

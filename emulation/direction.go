@@ -174,17 +174,22 @@ func (d *Direction) Enqueue(now Time, p Packet) Verdict {
 	d.counters.ArrivedBytes += uint64(max(p.Size, 0))
 	p.Marks, p.Flip = 0, 0
 	lost := d.loses(now)
-	second, duplicated := p, false
 	if d.features&(FeatureDuplicate|FeatureCorrupt) != 0 {
-		duplicated = d.copies.draw(&d.imp, &p, &second)
+		return d.enqueueCopies(now, &p, lost)
 	}
-	switch {
-	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
-		return d.tooLarge(p)
-	case lost:
-		return d.drop(p, DropLoss)
-	case !d.fits(now, p.Size) && !d.makeRoom(now, p.Size):
-		return d.drop(p, DropQueue)
+	if why, ok := d.admits(now, &p, lost); !ok {
+		return d.refuse(&p, why)
+	}
+	d.accept(now, &p, 0)
+	return Verdict{Accepted: true}
+}
+
+// enqueueCopies is what Enqueue does where a packet may become two.
+func (d *Direction) enqueueCopies(now Time, p *Packet, lost bool) Verdict {
+	second := *p
+	duplicated := d.copies.draw(&d.imp, p, &second)
+	if why, ok := d.admits(now, p, lost); !ok {
+		return d.refuse(p, why)
 	}
 	share := uint32(0)
 	if duplicated && p.Data != nil {
@@ -192,9 +197,22 @@ func (d *Direction) Enqueue(now Time, p Packet) Verdict {
 	}
 	d.accept(now, p, share)
 	if duplicated {
-		d.duplicate(now, second, share)
+		d.duplicate(now, &second, share)
 	}
 	return Verdict{Accepted: true}
+}
+
+// admits reports whether a packet gets into the queue, and why not.
+func (d *Direction) admits(now Time, p *Packet, lost bool) (DropReason, bool) {
+	switch {
+	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
+		return DropMTU, false
+	case lost:
+		return DropLoss, false
+	case !d.fits(now, p.Size) && !d.makeRoom(now, p.Size):
+		return DropQueue, false
+	}
+	return 0, true
 }
 
 // loses decides over the loss of the packet that has arrived. One draw of each
@@ -214,32 +232,37 @@ func (d *Direction) loses(now Time) bool {
 	return lost
 }
 
-// accept puts a packet into the queue.
-func (d *Direction) accept(now Time, p Packet, share uint32) {
+// accept puts a packet into the queue or, where nothing keeps it there, into
+// transmission.
+func (d *Direction) accept(now Time, p *Packet, share uint32) {
 	if d.features&FeatureMark != 0 {
-		d.markWaiting(now, &p)
+		d.markWaiting(now, p)
 	}
 	d.counters.HeldPackets++
 	d.counters.HeldBytes += p.Size
-	d.queue.push(waiting{p, share, now})
+	if d.features&pulled == 0 && d.queue.len() == 0 && d.serialiser.free <= now {
+		d.delayBy(p, share, d.serialiser.transmit(now, p.Size), d.drawDelay(d.imp.Delay))
+		return
+	}
+	w := d.queue.add()
+	w.Packet, w.share, w.arrived = *p, share, now
 	d.queueBytes += p.Size
 	d.advance(now)
 }
 
 // duplicate puts the copy of a packet into the queue, if there is room.
-func (d *Direction) duplicate(now Time, p Packet, share uint32) {
+func (d *Direction) duplicate(now Time, p *Packet, share uint32) {
 	d.counters.DuplicatedPackets++
 	d.counters.DuplicatedBytes += uint64(p.Size)
-	if !d.fits(now, p.Size) && !d.makeRoom(now, p.Size) {
-		d.drop(p, DropQueue)
-		if d.shares.leave(share) {
-			return
-		}
-		d.giveBack(p) // making room dropped the original before it
+	if d.fits(now, p.Size) || d.makeRoom(now, p.Size) {
+		p.Marks |= Duplicated
+		d.accept(now, p, share)
 		return
 	}
-	p.Marks |= Duplicated
-	d.accept(now, p, share)
+	d.drop(p, DropQueue)
+	if !d.shares.leave(share) {
+		d.giveBack(p) // making room dropped the original before it
+	}
 }
 
 // NextDeparture returns when the next packet departs; false when none is held.
@@ -271,12 +294,17 @@ func (d *Direction) Dequeue(now Time) (Packet, Time, bool) {
 	if at, any := d.NextDeparture(); !any || at > now {
 		return Packet{}, 0, false
 	}
-	var p departing
 	if d.ahead.len() > 0 && d.aheadFirst() {
-		p = d.ahead.pop().departing
-	} else {
-		p = d.line.pop()
+		a := d.ahead.pop()
+		return d.depart(&a.departing)
 	}
+	p, at, ok := d.depart(d.line.front())
+	d.line.skip()
+	return p, at, ok
+}
+
+// depart accounts for a packet that leaves.
+func (d *Direction) depart(p *departing) (Packet, Time, bool) {
 	d.lastOut = p.at
 	d.counters.HeldPackets--
 	d.counters.HeldBytes -= p.Size
@@ -285,7 +313,7 @@ func (d *Direction) Dequeue(now Time) (Packet, Time, bool) {
 	if p.Marks&Corrupted != 0 {
 		d.counters.CorruptedPackets++
 	}
-	if d.shares.leave(p.share) {
+	if p.share != 0 && d.shares.leave(p.share) {
 		p.Marks |= Shared
 	}
 	return p.Packet, p.at, true
@@ -333,7 +361,7 @@ func (d *Direction) makeRoom(now Time, size ByteCount) bool {
 	for d.queue.len() > 0 && !d.fits(now, size) {
 		w := d.queue.pop()
 		d.queueBytes -= w.Size
-		d.discard(w, DropQueue)
+		d.discard(&w, DropQueue)
 	}
 	return d.fits(now, size)
 }
@@ -361,57 +389,59 @@ func (d *Direction) mark(p *Packet) bool {
 	return false
 }
 
-func (d *Direction) tooLarge(p Packet) Verdict {
-	v := d.drop(p, DropMTU)
-	if d.imp.TooBig == TooBigICMP && d.imp.MTU > 0 && p.IPSize > d.imp.MTU {
+// refuse drops a packet that arrives.
+func (d *Direction) refuse(p *Packet, why DropReason) Verdict {
+	d.drop(p, why)
+	v := Verdict{Reason: why}
+	if why == DropMTU && d.imp.TooBig == TooBigICMP && p.IPSize > d.imp.MTU {
 		v.TellMTU = d.imp.MTU
 	}
 	return v
 }
 
-func (d *Direction) drop(p Packet, why DropReason) Verdict {
+func (d *Direction) drop(p *Packet, why DropReason) {
 	d.counters.Dropped[why]++
 	d.counters.DroppedBytes += uint64(max(p.Size, 0))
-	return Verdict{Reason: why}
 }
 
 // discard drops a packet that was accepted.
-func (d *Direction) discard(w waiting, why DropReason) {
+func (d *Direction) discard(w *waiting, why DropReason) {
 	d.counters.HeldPackets--
 	d.counters.HeldBytes -= w.Size
-	d.drop(w.Packet, why)
+	d.drop(&w.Packet, why)
 	if !d.shares.leave(w.share) {
-		d.giveBack(w.Packet)
+		d.giveBack(&w.Packet)
 	}
 }
 
 // giveBack keeps a packet for Discarded.
-func (d *Direction) giveBack(p Packet) {
+func (d *Direction) giveBack(p *Packet) {
 	if p.Data != nil {
-		d.discarded.push(p)
+		d.discarded.push(*p)
 	}
 }
 
 // advance pulls every packet from the queue whose transmission starts by now.
 // The start is the ideal one: when the packet before it ended, or its arrival.
 func (d *Direction) advance(now Time) {
-	// What these take from the queue waits for more than the serialiser.
-	const otherwise = FeatureSlot | FeatureCapacity | FeatureSteps | FeatureCoDel | FeatureReorder
 	d.now = max(d.now, now)
 	for d.queue.len() > 0 && max(d.serialiser.free, d.queue.front().arrived) <= d.now {
-		if d.features&otherwise != 0 {
+		if d.features&pulled != 0 {
 			d.pull()
 			continue
 		}
-		p := d.queue.pop()
-		d.queueBytes -= p.Size
-		sent := d.serialiser.transmit(p.arrived, p.Size)
-		d.delayBy(&p, sent, d.drawDelay(d.imp.Delay))
+		w := d.queue.front()
+		d.queueBytes -= w.Size
+		d.delayBy(&w.Packet, w.share, d.serialiser.transmit(w.arrived, w.Size), d.drawDelay(d.imp.Delay))
+		d.queue.skip()
 	}
 }
 
-// pull takes the next packet from the queue, where there is more to it than a
-// rate. The serialiser is free, but the start may lie ahead: at an opportunity or
+// pulled are the features with which there is more to leaving the queue than a
+// rate.
+const pulled = FeatureSlot | FeatureCapacity | FeatureSteps | FeatureCoDel | FeatureReorder
+
+// pull takes the next packet from the queue. The serialiser is free, but the start may lie ahead: at an opportunity or
 // a slot.
 func (d *Direction) pull() {
 	w, start, any := d.take()
@@ -434,7 +464,7 @@ func (d *Direction) pull() {
 		d.ahead.push(overtaking{departing{w.Packet, w.share, max(sent, d.lastOut)}, d.lineCount})
 		return
 	}
-	d.delayBy(&w, sent, delay)
+	d.delayBy(&w.Packet, w.share, sent, delay)
 }
 
 // take returns the next packet to send and when it starts; any is false when the
@@ -470,8 +500,9 @@ func (d *Direction) goesAhead() bool {
 }
 
 // delayBy puts a packet into the delay line, behind all that are there.
-func (d *Direction) delayBy(w *waiting, sent Time, delay time.Duration) {
+func (d *Direction) delayBy(p *Packet, share uint32, sent Time, delay time.Duration) {
 	d.lastDeparted = max(d.lastDeparted, sent.Add(delay))
 	d.lineCount++
-	d.line.push(departing{w.Packet, w.share, d.lastDeparted})
+	l := d.line.add()
+	l.Packet, l.share, l.at = *p, share, d.lastDeparted
 }
