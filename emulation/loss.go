@@ -99,9 +99,10 @@ func (c *lossChains) set(imp *Impairments, seed Seed) {
 	} else if c.gilbertElliott == nil {
 		c.gilbertElliott = seed.stage("gilbert-elliott")
 	}
-	if imp.FourState == (FourState{}) {
+	if imp.FourState == (FourState{}) || c.fourState == nil {
 		c.state = 1
-	} else if c.fourState == nil {
+	}
+	if imp.FourState != (FourState{}) && c.fourState == nil {
 		c.fourState = seed.stage("four-state")
 	}
 }
