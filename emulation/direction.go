@@ -266,7 +266,18 @@ func (d *Direction) duplicate(now Time, p *Packet, share uint32) {
 }
 
 // NextDeparture returns when the next packet departs; false when none is held.
+// With Reorder it may be sooner: the time at which a packet that waits may turn out
+// to go ahead. Dequeue then has none, and the next answer is a later one.
 func (d *Direction) NextDeparture() (Time, bool) {
+	at, any := d.first()
+	if any && d.features&FeatureReorder != 0 && d.queue.len() > 0 {
+		at = min(at, d.serialiser.free)
+	}
+	return at, any
+}
+
+// first returns when the next of the packets that were sent departs.
+func (d *Direction) first() (Time, bool) {
 	switch {
 	case d.ahead.len() > 0 && d.aheadFirst():
 		return d.ahead.front().at, true
@@ -291,7 +302,7 @@ func (d *Direction) aheadFirst() bool {
 // late by now minus the returned time: later departures do not depend on it.
 func (d *Direction) Dequeue(now Time) (Packet, Time, bool) {
 	d.advance(now)
-	if at, any := d.NextDeparture(); !any || at > now {
+	if at, any := d.first(); !any || at > now {
 		return Packet{}, 0, false
 	}
 	if d.ahead.len() > 0 && d.aheadFirst() {
