@@ -111,7 +111,9 @@ func (d *Direction) Set(now Time, imp Impairments) error {
 	d.copies.set(&imp, d.seed)
 	d.gate.set(imp.Slot, d.seed)
 	d.codel.set(imp.Queue)
-	d.table = tableOf(&imp)
+	if d.table == nil || imp.Distribution != old.Distribution || imp.Distribution == Empirical {
+		d.table = tableOf(&imp)
+	}
 	if imp.Reorder != (Reorder{}) && d.reorder == nil {
 		d.reorder = d.seed.stage("reorder")
 	}

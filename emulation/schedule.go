@@ -99,15 +99,19 @@ func (s *Schedule) equal(o *Schedule) bool {
 		s.Columns == o.Columns && s.Period == o.Period && slices.Equal(s.Steps, o.Steps)
 }
 
-// MeanRate returns the mean of the rates over the period or, where the schedule
-// does not repeat, up to the last step; 0 where it sets none.
+// MeanRate returns the mean of the rates over the period. Where the schedule does
+// not repeat it is that up to the last step or, if that is an outage, the last
+// step's. It is 0 where the schedule sets no rate.
 func (s *Schedule) MeanRate() Rate {
 	if s.Columns&StepRate == 0 || len(s.Steps) == 0 {
 		return 0
 	}
-	length := s.length()
+	length, last := s.Period, s.Steps[len(s.Steps)-1]
 	if length == 0 {
-		return s.Steps[0].Rate
+		length = last.At
+	}
+	if length == 0 {
+		return last.Rate
 	}
 	var mean float64
 	for i, step := range s.Steps {
@@ -117,15 +121,10 @@ func (s *Schedule) MeanRate() Rate {
 		}
 		mean += float64(step.Rate) * (float64(end-step.At) / float64(length))
 	}
-	return Rate(min(mean, 1<<62))
-}
-
-// length is the time that the mean is over.
-func (s *Schedule) length() time.Duration {
-	if s.Period > 0 {
-		return s.Period
+	if s.Period == 0 && mean < 1 {
+		return last.Rate
 	}
-	return s.Steps[len(s.Steps)-1].At
+	return Rate(min(mean, 1<<62))
 }
 
 // steps is a schedule that began at a time.
