@@ -33,9 +33,6 @@ func (c *codel) controlLaw(t Time) Time {
 	return t.Add(time.Duration(float64(c.interval) / math.Sqrt(float64(c.count))))
 }
 
-// empty notes that there is nothing to send (RFC 8289, section 5.6).
-func (c *codel) empty() { c.above = false }
-
 // mayDrop reports whether a packet that leaves the queue at now, with backlog
 // behind it, has stood in a queue that was too long for a whole interval
 // (RFC 8289, section 5.6).
@@ -64,10 +61,11 @@ func (c *codel) enter(now Time) {
 	c.lastCount = c.count
 }
 
-// takeControlled is take under CoDel (RFC 8289, section 5.5).
-func (d *Direction) takeControlled() (w waiting, start Time, any bool) {
+// takeControlled is take under CoDel (RFC 8289, section 5.5). It never takes the
+// last packet away: one that may be dropped has others behind it.
+func (d *Direction) takeControlled() (w waiting, start Time) {
 	c := &d.codel
-	w, start, ok, any := d.nextControlled()
+	w, start, ok := d.nextControlled()
 	if c.dropping {
 		c.dropping = ok
 		for c.dropping && start >= c.dropNext {
@@ -77,36 +75,32 @@ func (d *Direction) takeControlled() (w waiting, start Time, any bool) {
 				break
 			}
 			d.discard(&w, DropAQM)
-			w, start, ok, any = d.nextControlled()
+			w, start, ok = d.nextControlled()
 			if c.dropping = ok; ok {
 				c.dropNext = c.controlLaw(c.dropNext)
 			}
 		}
-		return w, start, any
+		return w, start
 	}
 	if ok {
 		at := start
 		if !d.markInstead(&w) {
 			d.discard(&w, DropAQM)
-			w, start, _, any = d.nextControlled()
+			w, start, _ = d.nextControlled()
 		}
 		c.enter(at)
 	}
-	return w, start, any
+	return w, start
 }
 
 // nextControlled takes the packet at the head, with the start of its transmission
-// and whether CoDel may drop it; any is false when there is none.
-func (d *Direction) nextControlled() (w waiting, start Time, ok, any bool) {
-	if d.queue.len() == 0 {
-		d.codel.empty()
-		return waiting{}, 0, false, false
-	}
+// and whether CoDel may drop it.
+func (d *Direction) nextControlled() (w waiting, start Time, ok bool) {
 	w = d.queue.pop()
 	d.queueBytes -= w.Size
 	start = d.starts(&w)
 	d.codel.largest = max(d.codel.largest, w.Size)
-	return w, start, d.codel.mayDrop(start, start.Sub(w.arrived), d.queueBytes), true
+	return w, start, d.codel.mayDrop(start, start.Sub(w.arrived), d.queueBytes)
 }
 
 // markInstead marks a packet that CoDel would drop, where that is asked for and

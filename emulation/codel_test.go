@@ -142,3 +142,20 @@ func TestCoDelParameters(t *testing.T) {
 		t.Errorf("the first drop comes at %v", first)
 	}
 }
+
+// RFC 8289, section 5.5: a state soon after another starts at the rate that was
+// reached in it, one long after starts anew.
+func TestCoDelRemembersItsRate(t *testing.T) {
+	for _, tc := range []struct {
+		after time.Duration // since the last drop of the former state was due
+		want  uint32
+	}{{ms, 16}, {1600*ms - 1, 16}, {1600 * ms, 1}} {
+		c := codel{interval: codelInterval, count: 20, lastCount: 4, dropNext: 1000}
+		now := Time(1000).Add(tc.after)
+		c.enter(now)
+		want := now.Add(time.Duration(float64(codelInterval) / math.Sqrt(float64(tc.want))))
+		if c.count != tc.want || c.lastCount != tc.want || c.dropNext != want {
+			t.Errorf("%v later: count %d, next drop after %v; want %d, %v", tc.after, c.count, c.dropNext.Sub(now), tc.want, want.Sub(now))
+		}
+	}
+}

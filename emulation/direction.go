@@ -262,9 +262,7 @@ func (d *Direction) duplicate(now Time, p *Packet, share uint32) {
 		return
 	}
 	d.drop(p, DropQueue)
-	if !d.shares.leave(share) {
-		d.giveBack(p) // making room dropped the original before it
-	}
+	d.shares.leave(share) // the original is held: had it made room, the copy would fit
 }
 
 // NextDeparture returns when the next packet departs; false when none is held.
@@ -457,10 +455,7 @@ const pulled = FeatureSlot | FeatureCapacity | FeatureSteps | FeatureCoDel | Fea
 // pull takes the next packet from the queue. The serialiser is free, but the start may lie ahead: at an opportunity or
 // a slot.
 func (d *Direction) pull() {
-	w, start, any := d.take()
-	if !any {
-		return
-	}
+	w, start := d.take()
 	sent := d.serialiser.send(start, &w.Packet)
 	if d.features&FeatureSlot != 0 {
 		d.gate.use(start, w.Size)
@@ -480,15 +475,14 @@ func (d *Direction) pull() {
 	d.delayBy(&w.Packet, w.share, sent, delay)
 }
 
-// take returns the next packet to send and when it starts; any is false when the
-// queue's discipline left none.
-func (d *Direction) take() (w waiting, start Time, any bool) {
+// take returns the next packet to send and when it starts. The queue must hold one.
+func (d *Direction) take() (w waiting, start Time) {
 	if d.imp.Queue.Discipline == CoDel {
 		return d.takeControlled()
 	}
 	w = d.queue.pop()
 	d.queueBytes -= w.Size
-	return w, d.starts(&w), true
+	return w, d.starts(&w)
 }
 
 // starts returns when a packet at the head of the queue starts.

@@ -132,3 +132,25 @@ func TestReorderTie(t *testing.T) {
 		}
 	}
 }
+
+// The same the other way round, and for a packet whose arrival is reported late.
+func TestReorderTieAhead(t *testing.T) {
+	s := newStory(t, Impairments{Delay: 10 * ms, Reorder: Reorder{Probability: 1}})
+	s.d.Enqueue(Time(10*ms), Packet{Data: []byte{1}})
+	s.set(10*ms, Impairments{})
+	s.d.Enqueue(Time(10*ms), Packet{Data: []byte{2}})
+	for _, want := range []byte{1, 2} {
+		if p := s.next(); p.Data[0] != want {
+			t.Errorf("%v departed, want %d", p.Data, want)
+		}
+	}
+	s.set(20*ms, Impairments{Delay: 10 * ms, Reorder: Reorder{Probability: 1}})
+	s.d.Enqueue(Time(20*ms), Packet{})
+	s.wantDepartSeen(20*ms, 22*ms)
+	s.set(22*ms, Impairments{Delay: 10 * ms})
+	s.d.Enqueue(Time(22*ms), Packet{})
+	s.wantDepartSeen(32*ms, 40*ms)
+	s.set(40*ms, Impairments{Delay: 10 * ms, Reorder: Reorder{Probability: 1}})
+	s.d.Enqueue(Time(30*ms), Packet{}) // not before the one at 32 ms
+	s.wantDepartSeen(32*ms, 40*ms)
+}

@@ -28,7 +28,7 @@ func (c chain) step(p []float64) []float64 {
 func (c chain) stationary() []float64 {
 	p := make([]float64, len(c.move))
 	p[0] = 1
-	for range 100_000 {
+	for range 5000 {
 		p = c.step(p)
 	}
 	return p
@@ -46,7 +46,7 @@ func (c chain) loss() (rate, variance float64) {
 		joint[i] = p[i] * v
 	}
 	variance = rate * (1 - rate)
-	for range 5000 {
+	for range 500 {
 		joint = c.step(joint)
 		both := 0.0
 		for i, v := range c.lost {
@@ -89,7 +89,7 @@ func fourState(f FourState) chain {
 // The rate of loss and the mean length of its bursts lie within the 99 % interval
 // of each model's theory. Seeds are fixed: the test never fails by chance.
 func TestChainsLoseAsTheirTheorySays(t *testing.T) {
-	const n = 400_000
+	const n = 100_000
 	type test struct {
 		imp  Impairments
 		want chain

@@ -95,6 +95,15 @@ func TestMarkPastTheLevel(t *testing.T) {
 	}
 }
 
+// A packet that does not wait gets no mark, whatever its size.
+func TestNoMarkWithoutWaiting(t *testing.T) {
+	s := newStory(t, Impairments{Rate: 12 * mbit, Queue: Queue{Mark: Limit{Bytes: 1}}})
+	s.enqueue(Packet{Size: frame, ECN: ECT0})
+	if p := s.next(); p.ECN != ECT0 {
+		t.Errorf("codepoint %d, want %d", p.ECN, ECT0)
+	}
+}
+
 func TestTooBigTellsTheMTU(t *testing.T) {
 	s := newStory(t, Impairments{MTU: 1400, TooBig: TooBigICMP})
 	if got, want := s.enqueue(Packet{Size: 1415, IPSize: 1401}), (Verdict{Reason: DropMTU, TellMTU: 1400}); got != want {

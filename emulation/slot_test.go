@@ -61,3 +61,14 @@ func TestSlotTimes(t *testing.T) {
 		t.Errorf("%v between slots on average, want 4ms", mean)
 	}
 }
+
+// A packet that comes while the burst is on the wire is part of it.
+func TestSlotGoesOnWhileBusy(t *testing.T) {
+	s := newStory(t, Impairments{Rate: 12 * mbit, Slot: Slot{Min: 4 * ms, Max: 4 * ms}})
+	s.arrive(0, frame)
+	s.arrive(4500*time.Microsecond, frame)
+	s.arrive(6500*time.Microsecond, frame) // too late: a new one
+	s.wantDepart(5 * ms)
+	s.wantDepart(6 * ms)
+	s.wantDepart(11500 * time.Microsecond)
+}

@@ -85,7 +85,7 @@ func longestGap(trace emulation.Trace) uint32 {
 func TestLTEFigures(t *testing.T) {
 	var rates []float64
 	gap := uint32(0)
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		trace := generate(t, LTE, MaxDuration, seed)
 		rates = append(rates, perSecond(trace)...)
 		gap = max(gap, longestGap(trace))
@@ -101,7 +101,7 @@ func TestLTEFigures(t *testing.T) {
 
 func TestNRFigures(t *testing.T) {
 	var rates []float64
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		rates = append(rates, perSecond(generate(t, NR, MaxDuration, seed))...)
 	}
 	slices.Sort(rates)

@@ -14,6 +14,11 @@ import (
 // opportunity with its time in whole milliseconds, in order that does not descend,
 // no line empty, the last above zero. The errors are of type *Error, joined.
 func ReadMahimahi(file string, r io.Reader) (emulation.Trace, error) {
+	return readMahimahi(file, r, emulation.MaxOpportunities)
+}
+
+// readMahimahi is ReadMahimahi with the number of lines at which it gives up.
+func readMahimahi(file string, r io.Reader, most int) (emulation.Trace, error) {
 	f := findings{file: file}
 	var t emulation.Trace
 	f.lines(r, func(line string) bool {
@@ -25,8 +30,8 @@ func ReadMahimahi(file string, r io.Reader) (emulation.Trace, error) {
 		case last >= 0 && uint32(ms) < t[last]:
 			f.add(fmt.Sprintf("at least %d, the line before", t[last]), "%q", line)
 			return true
-		case len(t) == emulation.MaxOpportunities:
-			f.add(fmt.Sprintf("at most %d lines", len(t)), "the trace goes on")
+		case len(t) == most:
+			f.add(fmt.Sprintf("at most %d lines", most), "the trace goes on")
 			return false
 		default:
 			t = append(t, uint32(ms))

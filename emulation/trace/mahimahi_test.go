@@ -70,8 +70,8 @@ func TestReadersEnd(t *testing.T) {
 		read func(io.Reader) error
 		most int
 	}{
-		"mahimahi":        {"7\n", readMahimahi, 3 * emulation.MaxOpportunities},
-		"mahimahi errors": {"x\n", readMahimahi, 1 << 16},
+		"mahimahi":        {"7\n", untilThousand, 1 << 16},
+		"mahimahi errors": {"x\n", untilErrors, 1 << 16},
 		"csv errors":      {"x\n", readCSV, 1 << 16},
 	} {
 		e := &endless{text: tc.text}
@@ -84,8 +84,9 @@ func TestReadersEnd(t *testing.T) {
 	}
 }
 
-func readMahimahi(r io.Reader) error { _, err := ReadMahimahi("f", r); return err }
-func readCSV(r io.Reader) error      { _, err := ReadCSV("f", r); return err }
+func untilThousand(r io.Reader) error { _, err := readMahimahi("f", r, 1000); return err }
+func untilErrors(r io.Reader) error   { _, err := ReadMahimahi("f", r); return err }
+func readCSV(r io.Reader) error       { _, err := ReadCSV("f", r); return err }
 
 type failing struct{}
 
