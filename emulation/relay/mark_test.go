@@ -108,3 +108,40 @@ func TestFlipInvertsOneBitOfThePayload(t *testing.T) {
 	flip(nil, 1)
 	flip(make([]byte, ethernetHeader), 1)
 }
+
+// What the model adds goes over the wire, each copy whole and behind its original,
+// and what it drops late is counted.
+func TestRelayDoesWhatTheModelSays(t *testing.T) {
+	r := newRig(t)
+	r.start(Wire{Up: emulation.Impairments{
+		Rate: 50e6, Duplicate: 1, Queue: emulation.Queue{Packets: 20, Discipline: emulation.DropHead},
+	}})
+	r.quiet()
+	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
+	f.send(10, 0)
+	f.receive(20)
+	for i, n := range f.got {
+		if n != uint32(i/2) {
+			t.Fatalf("datagrams %v, want each twice, in order", f.got)
+		}
+	}
+	f.send(200, 0)
+	s := r.until("an idle wire", func(s WireStatus) bool { return s.Up.ArrivedPackets >= 210 && s.Up.HeldPackets == 0 })
+	if s.Up.Dropped["queue"] == 0 || s.Up.Duplicated != s.Up.ArrivedPackets {
+		t.Errorf("%+v: want drops, and a copy of each", s.Up)
+	}
+	if s.Up.ArrivedPackets+s.Up.Duplicated != s.Up.DepartedPackets+s.Up.Dropped["queue"] || s.Up.RelayDrops.Total() != 0 {
+		t.Errorf("the counts do not add up: %+v", s.Up)
+	}
+}
+
+func TestSpecRefusesMessages(t *testing.T) {
+	spec := Spec{Wires: []Wire{{Link: "a", Ports: [2]int{1, 2}, Up: emulation.Impairments{MTU: 1400, TooBig: emulation.TooBigICMP}}}}
+	if err := spec.validate(3); err == nil || err.Error() != "link a: the relay cannot do: icmp too big" {
+		t.Errorf("got %v, want the message refused", err)
+	}
+	spec.Wires[0].Up = emulation.Impairments{Duplicate: 0.1, Corrupt: 0.1, LoseEvery: 3}
+	if err := spec.validate(3); err != nil {
+		t.Errorf("got %v, want it accepted", err)
+	}
+}
