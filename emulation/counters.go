@@ -6,8 +6,9 @@ type DropReason uint8
 // The reasons, in the order of the stages.
 const (
 	DropMTU   DropReason = iota // larger than the MTU
-	DropLoss                    // random loss
+	DropLoss                    // random or listed loss
 	DropQueue                   // the queue was full
+	DropAQM                     // CoDel, to keep the queue short
 	numDropReasons
 )
 
@@ -20,21 +21,29 @@ func (r DropReason) String() string {
 		return "loss"
 	case DropQueue:
 		return "queue"
+	case DropAQM:
+		return "aqm"
 	}
 	return "unknown"
 }
 
-// Counters is what a direction has counted since it was made. Packets and
-// bytes arrived equal those departed, dropped and still held.
+// Counters is what a direction has counted since it was made. Packets and bytes
+// that arrived or were added as copies equal those departed, dropped and still held.
 type Counters struct {
-	ArrivedPackets  uint64
-	ArrivedBytes    uint64
-	DepartedPackets uint64
-	DepartedBytes   uint64
-	Dropped         [numDropReasons]uint64 // packets, by DropReason
-	DroppedBytes    uint64
-	HeldPackets     int // waiting, in transmission or in flight
-	HeldBytes       ByteCount
+	ArrivedPackets    uint64
+	ArrivedBytes      uint64
+	DuplicatedPackets uint64 // copies added
+	DuplicatedBytes   uint64
+	DepartedPackets   uint64
+	DepartedBytes     uint64
+	Dropped           [numDropReasons]uint64 // packets, by DropReason
+	DroppedBytes      uint64
+	HeldPackets       int // waiting, in transmission or in flight
+	HeldBytes         ByteCount
+
+	MarkedPackets    uint64 // made CE
+	CorruptedPackets uint64 // departed with a bit to flip
+	ReorderedPackets uint64 // sent without delay
 }
 
 // DroppedPackets returns the packets dropped for any reason.

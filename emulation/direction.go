@@ -3,9 +3,7 @@ package emulation
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"math/rand/v2"
-	"time"
 )
 
 // Direction is one direction of a wire. Its owner reports arrivals (Enqueue) and
@@ -20,41 +18,72 @@ import (
 // decided; those behind it are pulled from the queue at the ideal moment at which
 // the serialiser becomes free, and meet the rate, delay and jitter of that moment.
 type Direction struct {
-	imp        Impairments
-	maxPackets int       // of the queue
-	maxBytes   ByteCount // of the queue
-	loss       *rand.Rand
-	jitter     *rand.Rand
+	imp         Impairments
+	features    Features
+	seed        Seed
+	maxPackets  int       // of the queue
+	maxBytes    ByteCount // of the queue
+	markPackets int       // of the queue, before marking starts
+	markBytes   ByteCount
+	loss        *rand.Rand
+	jitter      *rand.Rand
+	reorder     *rand.Rand // made when first needed, as are those of the parts
+	table       Table      // of the jitter; nil: uniform
+	chains      lossChains
+	copies      copies
+	steps       *steps
+	begun       bool // traces and steps run
 
 	now          Time // latest time seen
 	queue        ring[waiting]
 	queueBytes   ByteCount
+	codel        codel
+	gate         gate
 	serialiser   serialiser
+	headStart    Time // when the packet in transmission started or will, if it had to wait
+	headSize     ByteCount
 	line         ring[departing]
-	lastDeparted Time // departure time of the newest packet in the line, or after it
+	lineCount    uint64 // packets that were ever put into the line
+	lastDeparted Time   // departure time of the newest packet in the line, or after it
+	ahead        ring[overtaking]
+	sinceAhead   int  // packets that left the serialiser since one went ahead
+	lastOut      Time // latest departure collected
 
-	counters Counters
+	shares    shares
+	discarded ring[Packet]
+	counters  Counters
 }
 
 // waiting is a packet in the queue.
 type waiting struct {
 	Packet
+	share   uint32
 	arrived Time
 }
 
 // departing is a packet in transmission or in the delay line.
 type departing struct {
 	Packet
-	at Time
+	share uint32
+	at    Time
+}
+
+// overtaking is a packet that takes no delay.
+type overtaking struct {
+	departing
+	behind uint64 // the packets in the line that were sent before it
 }
 
 // NewDirection returns a direction that impairs packets as imp says, with its
 // randomness drawn from seed. It returns Validate's error for an impossible imp.
 func NewDirection(imp Impairments, seed Seed) (*Direction, error) {
 	d := &Direction{
+		seed:         seed,
 		now:          math.MinInt64,
 		serialiser:   serialiser{free: math.MinInt64},
+		headStart:    math.MinInt64,
 		lastDeparted: math.MinInt64,
+		lastOut:      math.MinInt64,
 		loss:         seed.stage("loss"),
 		jitter:       seed.stage("jitter"),
 	}
@@ -67,79 +96,185 @@ func NewDirection(imp Impairments, seed Seed) (*Direction, error) {
 // Set changes the impairments at now. Packets already in transmission or in the
 // delay line keep their departure times; those in the queue stay there, even
 // when the new limit is smaller, and meet the new rate, delay and jitter when
-// their turn comes. No packet overtakes another. An impossible imp changes
-// nothing and returns Validate's error.
+// their turn comes. No packet overtakes another that did not before. A trace or a
+// schedule begins at now when it is not the one in force, which goes on. An
+// impossible imp changes nothing and returns Validate's error.
 func (d *Direction) Set(now Time, imp Impairments) error {
 	if err := imp.Validate(); err != nil {
 		return fmt.Errorf("impairments: %w", err)
 	}
 	d.advance(now)
-	d.imp = imp
-	d.serialiser.setRate(imp.Rate)
-	d.maxPackets, d.maxBytes = math.MaxInt, math.MaxInt64
-	switch q := imp.Queue; {
-	case q.Packets > 0:
-		d.maxPackets = q.Packets
-	case q.Bytes > 0:
-		d.maxBytes = q.Bytes
-	case q.Time > 0:
-		d.maxBytes = bytesIn(q.Time, imp.Rate)
+	old := d.imp
+	d.imp, d.features = imp, imp.Features()
+	d.chains.set(&imp, d.seed)
+	d.copies.set(&imp, d.seed)
+	d.gate.set(imp.Slot, d.seed)
+	d.codel.set(imp.Queue)
+	if d.table == nil || imp.Distribution != old.Distribution || imp.Distribution == Empirical {
+		d.table = tableOf(&imp)
 	}
+	if imp.Reorder != (Reorder{}) && d.reorder == nil {
+		d.reorder = d.seed.stage("reorder")
+	}
+	rate := imp.MeanRate()
+	d.maxPackets, d.maxBytes = imp.Queue.limit().in(rate)
+	d.markPackets, d.markBytes = imp.Queue.Mark.in(rate)
+	d.serialiser.setRate(imp.Rate)
+	d.setCourses(now, &old)
 	d.advance(now)
 	return nil
 }
 
+// setCourses takes what varies by itself from the impairments.
+func (d *Direction) setCourses(now Time, old *Impairments) {
+	s := &d.serialiser
+	switch {
+	case d.imp.Capacity == nil:
+		s.trace = nil
+	case s.trace == nil || !sameList(d.imp.Capacity, old.Capacity):
+		s.trace = &opportunities{trace: *d.imp.Capacity}
+		s.trace.begin(now)
+	}
+	switch {
+	case d.imp.Steps == nil:
+		d.steps = nil
+	case d.steps == nil || !d.imp.Steps.equal(old.Steps):
+		d.steps = &steps{Schedule: d.imp.Steps, base: now, work: d.imp.Steps.workInPeriod()}
+	}
+	s.steps = nil
+	if d.imp.stepped(StepRate) {
+		s.steps = d.steps
+	}
+}
+
+// Start begins the capacity trace and the schedule at now. Without it they begin
+// at the first arrival.
+func (d *Direction) Start(now Time) {
+	d.advance(now)
+	d.begin(now)
+}
+
+func (d *Direction) begin(now Time) {
+	d.begun = true
+	if d.serialiser.trace != nil {
+		d.serialiser.trace.begin(now)
+	}
+	if d.steps != nil {
+		d.steps.base = now
+	}
+}
+
 // Enqueue reports that p arrives at now. When the packet is accepted the
-// direction keeps p.Data until Dequeue returns it.
+// direction keeps p.Data until Dequeue or Discarded returns it.
 func (d *Direction) Enqueue(now Time, p Packet) Verdict {
 	d.advance(now)
+	if !d.begun {
+		d.begin(now)
+	}
 	d.counters.ArrivedPackets++
 	d.counters.ArrivedBytes += uint64(max(p.Size, 0))
-	// One draw for each arrival, whatever becomes of it: neither the MTU nor a
-	// change of the probability shifts the sequence.
-	lost := d.loss.Float64() < d.imp.Loss
-	switch {
-	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
-		return d.drop(p, DropMTU)
-	case lost:
-		return d.drop(p, DropLoss)
-	case !d.fits(now, p.Size):
-		return d.drop(p, DropQueue)
+	p.Marks, p.Flip = 0, 0
+	lost := d.loses(now)
+	if d.features&(FeatureDuplicate|FeatureCorrupt) != 0 {
+		return d.enqueueCopies(now, &p, lost)
 	}
-	d.counters.HeldPackets++
-	d.counters.HeldBytes += p.Size
-	d.queue.push(waiting{p, now})
-	d.queueBytes += p.Size
-	d.advance(now)
+	if why, ok := d.admits(now, &p, lost); !ok {
+		return d.refuse(&p, why)
+	}
+	d.accept(now, &p, 0)
 	return Verdict{Accepted: true}
 }
 
-// NextDeparture returns when the next packet departs; false when none is held.
-func (d *Direction) NextDeparture() (Time, bool) {
-	if d.line.len() == 0 {
-		return 0, false // advance leaves no packet waiting behind an idle serialiser
+// enqueueCopies is what Enqueue does where a packet may become two.
+func (d *Direction) enqueueCopies(now Time, p *Packet, lost bool) Verdict {
+	second := *p
+	duplicated := d.copies.draw(&d.imp, p, &second)
+	if why, ok := d.admits(now, p, lost); !ok {
+		return d.refuse(p, why)
 	}
-	return d.line.front().at, true
+	share := uint32(0)
+	if duplicated && p.Data != nil {
+		share = d.shares.pair()
+	}
+	d.accept(now, p, share)
+	if duplicated {
+		d.duplicate(now, &second, share)
+	}
+	return Verdict{Accepted: true}
 }
 
-// Dequeue returns the next packet whose departure time is not after now, with
-// that time, and gives its Data back; false when none is due. The caller is
-// late by now minus the returned time: later departures do not depend on it.
-func (d *Direction) Dequeue(now Time) (Packet, Time, bool) {
-	d.advance(now)
-	if d.line.len() == 0 || d.line.front().at > now {
-		return Packet{}, 0, false
+// admits reports whether a packet gets into the queue, and why not.
+func (d *Direction) admits(now Time, p *Packet, lost bool) (DropReason, bool) {
+	switch {
+	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
+		return DropMTU, false
+	case lost:
+		return DropLoss, false
+	case !d.fits(now, p.Size) && !d.makeRoom(now, p.Size):
+		return DropQueue, false
 	}
-	p := d.line.pop()
-	d.counters.HeldPackets--
-	d.counters.HeldBytes -= p.Size
-	d.counters.DepartedPackets++
-	d.counters.DepartedBytes += uint64(p.Size)
-	return p.Packet, p.at, true
+	return 0, true
+}
+
+// loses decides over the loss of the packet that has arrived. One draw of each
+// model for each arrival, whatever becomes of it: neither the MTU nor a change of
+// the probability shifts the sequence.
+func (d *Direction) loses(now Time) bool {
+	const models = FeatureGilbertElliott | FeatureFourState | FeatureLoseEvery | FeatureLosePackets
+	probability := d.imp.Loss
+	if d.steps != nil && d.imp.stepped(StepLoss) {
+		step, _ := d.steps.at(now)
+		probability = step.Loss
+	}
+	lost := d.loss.Float64() < probability
+	if d.features&models != 0 {
+		lost = d.chains.loses(&d.imp, d.counters.ArrivedPackets) || lost
+	}
+	return lost
+}
+
+// accept puts a packet into the queue or, where nothing keeps it there, into
+// transmission.
+func (d *Direction) accept(now Time, p *Packet, share uint32) {
+	if d.features&FeatureMark != 0 {
+		d.markWaiting(now, p)
+	}
+	d.counters.HeldPackets++
+	d.counters.HeldBytes += p.Size
+	if d.features&pulled == 0 && d.queue.len() == 0 && d.serialiser.free <= now {
+		d.delayBy(p, share, d.serialiser.transmit(now, p.Size), d.drawDelay(d.imp.Delay))
+		return
+	}
+	w := d.queue.add()
+	w.Packet, w.share, w.arrived = *p, share, now
+	d.queueBytes += p.Size
+	d.advance(now)
+}
+
+// duplicate puts the copy of a packet into the queue, if there is room.
+func (d *Direction) duplicate(now Time, p *Packet, share uint32) {
+	d.counters.DuplicatedPackets++
+	d.counters.DuplicatedBytes += uint64(p.Size)
+	if d.fits(now, p.Size) || d.makeRoom(now, p.Size) {
+		p.Marks |= Duplicated
+		d.accept(now, p, share)
+		return
+	}
+	d.drop(p, DropQueue)
+	d.shares.leave(share) // the original is held: had it made room, the copy would fit
 }
 
 // Counters returns what the direction has counted since it was made.
 func (d *Direction) Counters() Counters { return d.counters }
+
+// waits returns what waits at now. The packet that is next counts until its
+// transmission starts.
+func (d *Direction) waits(now Time) (packets int, size ByteCount) {
+	if d.headStart > now {
+		return d.queue.len() + 1, d.queueBytes + d.headSize
+	}
+	return d.queue.len(), d.queueBytes
+}
 
 // fits reports whether the queue has room at now for a packet of that size. A
 // packet that goes straight into transmission needs none.
@@ -147,31 +282,75 @@ func (d *Direction) fits(now Time, size ByteCount) bool {
 	if d.queue.len() == 0 && d.serialiser.free <= now {
 		return true
 	}
-	return d.queue.len() < d.maxPackets && size <= d.maxBytes-d.queueBytes
+	packets, bytes := d.waits(now)
+	return packets < d.maxPackets && size <= d.maxBytes-bytes
 }
 
-func (d *Direction) drop(p Packet, why DropReason) Verdict {
-	d.counters.Dropped[why]++
-	d.counters.DroppedBytes += uint64(max(p.Size, 0))
-	return Verdict{Reason: why}
+// makeRoom drops the oldest packets for one of that size, and reports whether it
+// has room then.
+func (d *Direction) makeRoom(now Time, size ByteCount) bool {
+	if d.imp.Queue.Discipline != DropHead || size > d.maxBytes {
+		return false
+	}
+	for d.queue.len() > 0 && !d.fits(now, size) {
+		w := d.queue.pop()
+		d.queueBytes -= w.Size
+		d.discard(&w, DropQueue)
+	}
+	return d.fits(now, size)
 }
 
-// advance pulls every packet from the queue whose transmission starts by now.
-// The start is the ideal one: when the packet before it ended, or its arrival.
-func (d *Direction) advance(now Time) {
-	d.now = max(d.now, now)
-	for d.queue.len() > 0 && max(d.serialiser.free, d.queue.front().arrived) <= d.now {
-		p := d.queue.pop()
-		d.queueBytes -= p.Size
-		sent := d.serialiser.transmit(p.arrived, p.Size)
-		d.lastDeparted = max(d.lastDeparted, sent.Add(d.drawDelay()))
-		d.line.push(departing{p.Packet, d.lastDeparted})
+// markWaiting marks a packet that has to wait behind too many others.
+func (d *Direction) markWaiting(now Time, p *Packet) {
+	if d.queue.len() == 0 && d.serialiser.free <= now {
+		return
+	}
+	if packets, bytes := d.waits(now); packets >= d.markPackets || p.Size > d.markBytes-bytes {
+		d.mark(p)
 	}
 }
 
-// drawDelay returns the delay of one packet: uniform in [Delay-Jitter,
-// Delay+Jitter]. It draws once whatever the jitter, as Enqueue does for loss.
-func (d *Direction) drawDelay() time.Duration {
-	n, _ := bits.Mul64(d.jitter.Uint64(), 2*uint64(d.imp.Jitter)+1)
-	return d.imp.Delay - d.imp.Jitter + time.Duration(n)
+// mark makes a packet CE and reports whether it could (RFC 3168, section 5).
+func (d *Direction) mark(p *Packet) bool {
+	switch p.ECN {
+	case ECT0, ECT1:
+		p.ECN = CE
+		d.counters.MarkedPackets++
+		return true
+	case CE:
+		return true
+	}
+	return false
+}
+
+// refuse drops a packet that arrives.
+func (d *Direction) refuse(p *Packet, why DropReason) Verdict {
+	d.drop(p, why)
+	v := Verdict{Reason: why}
+	if why == DropMTU && d.imp.TooBig == TooBigICMP && p.IPSize > d.imp.MTU {
+		v.TellMTU = d.imp.MTU
+	}
+	return v
+}
+
+func (d *Direction) drop(p *Packet, why DropReason) {
+	d.counters.Dropped[why]++
+	d.counters.DroppedBytes += uint64(max(p.Size, 0))
+}
+
+// discard drops a packet that was accepted.
+func (d *Direction) discard(w *waiting, why DropReason) {
+	d.counters.HeldPackets--
+	d.counters.HeldBytes -= w.Size
+	d.drop(&w.Packet, why)
+	if !d.shares.leave(w.share) {
+		d.giveBack(&w.Packet)
+	}
+}
+
+// giveBack keeps a packet for Discarded.
+func (d *Direction) giveBack(p *Packet) {
+	if p.Data != nil {
+		d.discarded.push(*p)
+	}
 }

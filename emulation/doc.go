@@ -9,28 +9,49 @@
 //
 // A packet passes the stages in this order:
 //
-//	MTU ─> loss ─> queue (drop-tail) ─> serialiser (rate) ─> delay + jitter, in order ─> out
+//	MTU ─> loss ─> duplicate ─> corrupt ─> queue ─> slot ─> serialiser ─> delay + jitter ─> out
 //
-// Loss is drawn for each arrival and jitter for each packet that leaves the
-// serialiser, each stage from a generator of its own: none shifts another's.
+// Loss, duplication and corruption are drawn for each arrival, jitter and
+// reordering for each packet that leaves the serialiser, each stage from a
+// generator of its own: none shifts another's. The serialiser has a rate, steps of
+// it, or the opportunities of a capacity trace.
 //
-// Files: impairments.go has the request (Impairments, Rate, Queue), packet.go what
-// arrives and its Verdict, direction.go the model (Direction), serialiser.go its
-// rate, ring.go its queues, counters.go what it counted, seed.go where its
-// randomness comes from.
+// Not every owner of a Direction can do all of it: Impairments.Features says what
+// is asked for. Who shares the bytes of packets with the model finds in Packet's
+// Marks what to do to them, and in Discarded what was dropped late.
+//
+// Files: impairments.go has the request, with the parts loss.go, jitter.go,
+// queue.go, slot.go, capacity.go and schedule.go, which also have their stage's
+// model; features.go names what is asked for, names.go the words of JSON.
+// packet.go has what arrives and its Verdict, direction.go the model (Direction)
+// up to the queue, depart.go from the queue on, codel.go the queue discipline,
+// copies.go duplicates and corruption, serialiser.go the rate, ring.go the queues,
+// counters.go what was counted, seed.go where randomness comes from.
 //
 // # Invariants
 //
-// A packet that was accepted departs exactly once, in arrival order. Departure
-// times follow from the previous ideal time, never from a late call. Every
-// packet that does not depart has a DropReason and is counted under it. A queue
-// drops what arrives, never what it holds; but what happens to a packet after the
-// queue is decided only when its transmission starts.
+// A packet that was accepted departs exactly once, or is dropped by a queue that
+// is told to drop what it holds (drop-head, CoDel); its Data come back once. A
+// copy departs after its original. Packets depart in the order of arrival, except
+// those that Reorder sends ahead. Departure times follow from the previous ideal
+// time, never from a late call. Every packet that does not depart has a DropReason
+// and is counted under it. A drop-tail queue drops what arrives, never what it
+// holds; what happens to a packet after the queue is decided when the serialiser
+// turns to it.
 //
 // # Limitations
 //
 // A packet in transmission keeps the rate at which it started, however long that
-// takes: a change from 1 kbit/s to 1 Gbit/s shows 12 s later for a full packet.
+// takes, when Set changes it: a change from 1 kbit/s to 1 Gbit/s shows 12 s later
+// for a full packet. Steps of a schedule take effect within a packet. Likewise the
+// packet that is next has its opportunity or slot, and CoDel's verdict, as soon as
+// the one before it has ended.
+//
 // Jitter never reorders, which makes its distribution narrower where packets are
-// closer together than it is wide.
+// closer together than it is wide. The tables of the normal and Pareto
+// distributions end at four standard deviations, as netem's do, and delays end at
+// zero.
+//
+// A packet that goes ahead takes its turn in the queue and on the wire; netem's
+// would skip both. A slot holds packets in the queue, netem's behind the delay.
 package emulation

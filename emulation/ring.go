@@ -14,22 +14,32 @@ func (r *ring[T]) len() int { return r.n }
 // good until the next push or pop.
 func (r *ring[T]) front() *T { return &r.buf[r.head] }
 
-func (r *ring[T]) push(v T) {
+func (r *ring[T]) push(v T) { *r.add() = v }
+
+// add makes room for an element behind the others, and returns it for the caller
+// to fill. The pointer is good until the next push, add or pop.
+func (r *ring[T]) add() *T {
 	if r.n == len(r.buf) {
 		r.grow()
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = v
+	v := &r.buf[(r.head+r.n)&(len(r.buf)-1)]
 	r.n++
+	return v
 }
 
 // pop removes and returns the oldest element. The ring must not be empty.
 func (r *ring[T]) pop() T {
-	var zero T
 	v := r.buf[r.head]
+	r.skip()
+	return v
+}
+
+// skip removes the oldest element. The ring must not be empty.
+func (r *ring[T]) skip() {
+	var zero T
 	r.buf[r.head] = zero // drop the reference to the packet's data
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	r.n--
-	return v
 }
 
 func (r *ring[T]) grow() {

@@ -12,9 +12,11 @@ const nanosPerSecond = uint64(time.Second)
 // whole nanoseconds and carries the fraction to the next packet of the same busy
 // period, so that a long run at a rate such as 33.333 Mbit/s does not drift.
 type serialiser struct {
-	rate Rate
-	free Time   // when the packet in transmission ends
-	rest uint64 // fraction of a nanosecond beyond free, in units of 1/rate ns
+	rate  Rate
+	free  Time           // when the packet in transmission ends
+	rest  uint64         // fraction of a nanosecond beyond free, in units of 1/rate ns
+	trace *opportunities // in place of the rate, if not nil
+	steps *steps         // in place of the rate, if not nil
 }
 
 // transmit starts a packet as soon as the serialiser is free, but not before
@@ -31,6 +33,31 @@ func (s *serialiser) transmit(ready Time, size ByteCount) Time {
 	work := uint64(size)*8*nanosPerSecond + s.rest
 	s.free = s.free.Add(time.Duration(work / uint64(s.rate)))
 	s.rest = work % uint64(s.rate)
+	return s.free
+}
+
+// starts returns when a packet may start that is ready at ready.
+func (s *serialiser) starts(ready Time) Time {
+	if s.trace != nil {
+		return s.trace.start(ready, s.free)
+	}
+	return max(s.free, ready)
+}
+
+// send starts a packet at start, which starts returned just now, and returns when
+// its last bit is out.
+func (s *serialiser) send(start Time, p *Packet) Time {
+	switch {
+	case s.trace != nil:
+		s.free, s.rest = s.trace.transmit(min(max(0, ByteCount(p.IPSize)), maxPacketSize)), 0
+	case s.steps != nil:
+		if start > s.free {
+			s.free, s.rest = start, 0
+		}
+		s.free, s.rest = s.steps.transmit(s.free, uint64(p.Size)*8*nanosPerSecond+s.rest)
+	default:
+		s.transmit(start, p.Size)
+	}
 	return s.free
 }
 

@@ -34,6 +34,7 @@ func capabilities(seeded bool) Capabilities {
 		},
 		Missing: []Approximation{
 			{"mtu", "below the link's: netem drops no packet for its size"},
+			{emulation.AllFeatures.Without(emulation.PlainFeatures).String(), "not yet translated to netem"},
 		},
 		Seeded: seeded,
 	}
@@ -56,6 +57,9 @@ func Check(imp emulation.Impairments, mtu int) error {
 	errs := []error{imp.Validate()}
 	if mtu <= 0 {
 		errs = append(errs, fmt.Errorf("the link's mtu %d is not positive", mtu))
+	}
+	if missing := imp.Features().Without(emulation.PlainFeatures); missing != 0 {
+		errs = append(errs, fmt.Errorf("the netem backend cannot do: %v (--backend relay may)", missing))
 	}
 	if imp.MTU > 0 && imp.MTU < mtu {
 		errs = append(errs, fmt.Errorf("netem drops no packet for its size: "+

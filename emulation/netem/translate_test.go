@@ -51,6 +51,7 @@ func TestCheck(t *testing.T) {
 		{"nothing", emulation.Impairments{}, 1500, ""},
 		{"all that it can", emulation.Impairments{Rate: 1e9, Delay: time.Second, Jitter: time.Second, Loss: 0.5, Queue: emulation.Queue{Bytes: 1e6}, MTU: 1500}, 1500, ""},
 		{"not valid", emulation.Impairments{Delay: -1}, 1500, "negative"},
+		{"new ones", emulation.Impairments{LoseEvery: 3, Duplicate: 0.1}, 1500, "cannot do: loss of every n-th, duplicate"},
 		{"smaller mtu", emulation.Impairments{MTU: 1400}, 1500, "--backend relay"},
 		{"no mtu", emulation.Impairments{}, 0, "not positive"},
 		{"wide jitter", emulation.Impairments{Delay: 3 * time.Second, Jitter: maxJitter + 1}, 1500, "jitter"},

@@ -20,16 +20,37 @@ const (
 func (f *forwarder) depart(now emulation.Time) {
 	for {
 		p, ideal, ok := f.model.Dequeue(now)
-		if ok {
-			f.sender.add(p.Data, ideal)
+		if buf := f.finish(p); ok && buf != nil {
+			f.sender.add(buf, ideal)
 		}
 		if f.sender.full() || !ok {
 			f.flush()
 		}
 		if !ok {
+			f.reclaim()
 			return
 		}
 	}
+}
+
+// finish does to a departing frame what the model says, and returns its bytes:
+// their own, even if another frame shares them. Nil when there is no memory.
+func (f *forwarder) finish(p emulation.Packet) []byte {
+	buf := p.Data
+	if p.Marks&emulation.Shared != 0 {
+		if buf = f.pool.take(len(p.Data)); buf == nil {
+			f.stats.noMemory++
+			return nil
+		}
+		copy(buf, p.Data)
+	}
+	if p.Marks&emulation.Corrupted != 0 {
+		flip(buf, p.Flip)
+	}
+	if p.ECN == emulation.CE {
+		setCE(buf)
+	}
+	return buf
 }
 
 // flush sends the batch. A frame that the kernel has no room for is tried again;

@@ -12,14 +12,15 @@
 //
 // Files: port.go opens the packet sockets, ring.go receives, send.go sends;
 // forwarder.go is one direction's thread, with arrivals, depart.go its
-// departures, rest.go its waits; pool.go its buffers, clock.go its time,
+// departures, mark.go what the model does to their bytes, rest.go its waits; pool.go its buffers, clock.go its time,
 // lateness.go its histogram. wire.go joins two directions, serve.go all wires,
 // child.go is the process, spec.go what it is told. control.go, client.go and
 // status.go are the questions and answers.
 //
 // # Invariants
 //
-// A frame that reached a port is forwarded as it was, or is in one counter:
+// A frame that reached a port is forwarded as it was, or as the model was asked to
+// change it, or is in one counter:
 // the model's, when the path dropped it; RelayDrops or SendErrors, when the relay
 // failed. An overloaded relay therefore never looks like a lossy path.
 //
@@ -38,6 +39,9 @@
 //
 // Frames that the veth drops before the socket sees them, or behind it, are in
 // the tx_dropped of the interface that sent them, not here.
+//
+// The relay sends nothing of its own: the message that a packet is too big is
+// refused when the spec asks for it.
 //
 // A change of an interface's MTU is seen by the next relay only. Each direction
 // takes 8 MiB for its ring (up to 32 MiB for jumbo frames), and up to 256 MiB for

@@ -161,9 +161,19 @@ func (f *forwarder) arrive(fr frame) {
 		Size:   emulation.ByteCount(len(buf)),
 		IPSize: len(buf) - ethernetHeader,
 		Data:   buf,
+		ECN:    codepoint(buf),
 	})
 	if !verdict.Accepted {
 		f.pool.give(buf)
+	}
+	f.reclaim()
+}
+
+// reclaim takes the buffers back of the frames that the model dropped after it had
+// accepted them.
+func (f *forwarder) reclaim() {
+	for p, ok := f.model.Discarded(); ok; p, ok = f.model.Discarded() {
+		f.pool.give(p.Data)
 	}
 }
 

@@ -28,6 +28,10 @@ type Wire struct {
 	Down  emulation.Impairments `json:"down,omitzero"` // second to first
 }
 
+// features is what the relay can do: all that the model does but the sending of
+// messages of its own.
+const features = emulation.AllFeatures &^ emulation.FeatureTooBig
+
 // validate returns everything that is wrong with the spec for that many files.
 func (s Spec) validate(files int) error {
 	var errs []error
@@ -55,6 +59,9 @@ func (s Spec) validate(files int) error {
 		for _, i := range []emulation.Impairments{w.Up, w.Down} {
 			if err := i.Validate(); err != nil {
 				errs = append(errs, fmt.Errorf("link %s: %w", w.Link, err))
+			}
+			if missing := i.Features().Without(features); missing != 0 {
+				errs = append(errs, fmt.Errorf("link %s: the relay cannot do: %v", w.Link, missing))
 			}
 		}
 	}

@@ -29,8 +29,8 @@ type WireStatus struct {
 }
 
 // DirectionStatus is the part of one direction. Of the frames that reached the
-// interface, each is either in Arrived or in RelayDrops; of those that arrived,
-// each has departed, was dropped by the model, or is held; of those that
+// interface, each is either in Arrived or in RelayDrops; of those that arrived or
+// were Duplicated, each has departed, was dropped by the model, or is held; of those that
 // departed, each was sent or is in SendErrors.
 //
 // Dropped is the emulated path's doing, as asked. RelayDrops and SendErrors are
@@ -42,6 +42,10 @@ type DirectionStatus struct {
 	ArrivedBytes    uint64              `json:"arrived_bytes"` // Ethernet frames
 	DepartedPackets uint64              `json:"departed_packets"`
 	DepartedBytes   uint64              `json:"departed_bytes"`
+	Duplicated      uint64              `json:"duplicated_packets,omitempty"` // copies that the model added to what arrived
+	Marked          uint64              `json:"marked_packets,omitempty"`     // made CE
+	Corrupted       uint64              `json:"corrupted_packets,omitempty"`
+	Reordered       uint64              `json:"reordered_packets,omitempty"`
 	Dropped         map[string]uint64   `json:"dropped"` // packets, by emulation.DropReason
 	HeldPackets     int                 `json:"held_packets"`
 	HeldBytes       emulation.ByteCount `json:"held_bytes"`
@@ -74,6 +78,10 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 		ArrivedBytes:    s.model.ArrivedBytes,
 		DepartedPackets: s.model.DepartedPackets,
 		DepartedBytes:   s.model.DepartedBytes,
+		Duplicated:      s.model.DuplicatedPackets,
+		Marked:          s.model.MarkedPackets,
+		Corrupted:       s.model.CorruptedPackets,
+		Reordered:       s.model.ReorderedPackets,
 		Dropped:         map[string]uint64{},
 		HeldPackets:     s.model.HeldPackets,
 		HeldBytes:       s.model.HeldBytes,

@@ -143,7 +143,23 @@ func (n *Network) checkLink(a, b *Node, c LinkConfig) error {
 	return errors.Join(errs...)
 }
 
+// features is what the network can do of the model: a packet's bytes stand in a
+// list of their own, in the order in which the model accepted them, so that no
+// packet may be added, taken away later, changed or sent ahead.
+const features = emulation.AllFeatures &^ (emulation.FeatureDuplicate | emulation.FeatureCorrupt | emulation.FeatureReorder |
+	emulation.FeatureDropHead | emulation.FeatureCoDel | emulation.FeatureMark | emulation.FeatureTooBig)
+
+func supported(imp emulation.Impairments) error {
+	if missing := imp.Features().Without(features); missing != 0 {
+		return fmt.Errorf("the simulated network cannot do: %v", missing)
+	}
+	return nil
+}
+
 func (n *Network) newDirection(c LinkConfig, way Way) (*direction, error) {
+	if err := supported(c.Impairments[way]); err != nil {
+		return nil, err
+	}
 	model, err := emulation.NewDirection(c.Impairments[way], emulation.NewSeed(n.seed, c.Name, way.String()))
 	if err != nil {
 		return nil, err
@@ -168,6 +184,9 @@ func (l *Link) Counters(w Way) Counters {
 
 // Set changes one way's impairments from now on, as emulation.Direction.Set does.
 func (l *Link) Set(w Way, imp emulation.Impairments) error {
+	if err := supported(imp); err != nil {
+		return fmt.Errorf("link %s, %s: %w", l.name, w, err)
+	}
 	if err := l.directions[w].model.Set(emulation.Time(l.network.now), imp); err != nil {
 		return fmt.Errorf("link %s, %s: %w", l.name, w, err)
 	}

@@ -26,6 +26,7 @@ func TestConnectRefuses(t *testing.T) {
 		{"an IPv4 address in IPv6 clothes", LinkConfig{Addresses: own("::ffff:10.1.0.1", "10.1.0.2")}, "no IPv4 or IPv6"},
 		{"an mtu below the headers", LinkConfig{MTU: 27, Addresses: good}, "mtu 27"},
 		{"impossible impairments", LinkConfig{Addresses: good, Impairments: [2]emulation.Impairments{{}, {Loss: 2}}}, "down: impairments: loss 2"},
+		{"what the model would add or drop", LinkConfig{Addresses: good, Impairments: [2]emulation.Impairments{{Duplicate: 0.1}, {}}}, "cannot do: duplicate"},
 		{"a probability above 1", LinkConfig{Addresses: good, Faults: [2]Faults{{Duplicate: 1.5}, {}}}, "1.5 is not a probability"},
 		{"reordering without a wait", LinkConfig{Addresses: good, Faults: [2]Faults{{Reorder: 1}, {}}}, "reorders nothing"},
 		{"an empty blackout", LinkConfig{Addresses: good, Faults: [2]Faults{{Blackouts: []Blackout{{2, 2}}}, {}}}, "ends before it begins"},
