@@ -52,6 +52,9 @@ func (c *Client) Counters(ctx context.Context) (Status, error) {
 func (c *Client) ask(ctx context.Context, req request) (response, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := ctx.Err(); err != nil { // before the connection is touched, which a late end would spoil
+		return response{}, fmt.Errorf("ask the relay for %s: %w", req.Op, err)
+	}
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
 		return response{}, fmt.Errorf("ask the relay for %s: %w", req.Op, err)
 	}
