@@ -28,11 +28,16 @@ func since(after, before emulation.Counters) emulation.Counters {
 	d := after
 	d.ArrivedPackets -= before.ArrivedPackets
 	d.ArrivedBytes -= before.ArrivedBytes
+	d.DuplicatedPackets -= before.DuplicatedPackets
+	d.DuplicatedBytes -= before.DuplicatedBytes
 	d.DepartedPackets -= before.DepartedPackets
 	d.DepartedBytes -= before.DepartedBytes
 	d.DroppedBytes -= before.DroppedBytes
 	for i := range d.Dropped {
 		d.Dropped[i] -= before.Dropped[i]
 	}
+	d.MarkedPackets -= before.MarkedPackets
+	d.CorruptedPackets -= before.CorruptedPackets
+	d.ReorderedPackets -= before.ReorderedPackets
 	return d
 }
