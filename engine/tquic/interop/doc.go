@@ -1,6 +1,7 @@
 // Package interop has tests and nothing else: tquic against quic-go, each as the
-// client of the other, over sockets on the loopback interface. docs/INTEROP.md has
-// the cases and what came of them; lab/interop_test.go has those across namespaces.
+// client of the other, over sockets on the loopback interface and between the two
+// namespaces of a lab. docs/INTEROP.md has the cases and what came of them;
+// lab/interop_test.go has those over a link that loses packets.
 //
 // A test describes one case and runs it both ways round:
 //

@@ -32,10 +32,13 @@ func (p *pair) migrate() netip.AddrPort {
 	r.t.Helper()
 	if r.client.name() == "tquic" {
 		// It needs a spare connection ID, which the server gives in its own time.
-		r.await("tquic migrates", func() bool { return p.tquic.Migrate(netip.MustParseAddrPort("127.0.0.1:0")) == nil })
+		to := netip.AddrPortFrom(r.place.at[clientNode], 0)
+		r.await("tquic migrates", func() bool {
+			return r.place.do(clientNode, func() error { return p.tquic.Migrate(to) }) == nil
+		})
 		return p.tquic.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
-	socket := r.socket()
+	socket := r.socket(clientNode)
 	path, err := p.quicgo.AddPath(quicgoStack{}.transport(r, socket))
 	r.must(err)
 	r.must(path.Probe(r.ctx))
@@ -46,11 +49,16 @@ func (p *pair) migrate() netip.AddrPort {
 // TestProbing: a probe alone moves nothing (RFC 9000, section 9.1). tquic's clients do
 // not probe.
 func TestProbing(t *testing.T) {
-	r := newRig(t, quicgoStack{}, tquicStack{})
+	everywhere(t, func(t *testing.T, at place) {
+		t.Run("quic-go to tquic"+at.suffix, func(t *testing.T) { probing(t, newRig(t, at, quicgoStack{}, tquicStack{})) })
+	})
+}
+
+func probing(t *testing.T, r *rig) {
 	p := r.connect()
 	client, server := p.stream()
 	before := p.server.remote()
-	path, err := p.quicgo.AddPath(quicgoStack{}.transport(r, r.socket()))
+	path, err := p.quicgo.AddPath(quicgoStack{}.transport(r, r.socket(clientNode)))
 	r.must(err)
 	r.must(path.Probe(r.ctx))
 	p.bounce(client, server, 8)

@@ -9,7 +9,7 @@ import (
 )
 
 // relay is a box between one client and a server: a NAT that can rebind, and a link
-// that can lose and stop.
+// that can lose and stop. It stands at the server's end of the place.
 type relay struct {
 	r      *rig
 	front  *net.UDPConn // where the client sends to
@@ -30,7 +30,7 @@ type relay struct {
 
 // newRelay returns a relay that passes everything on to server.
 func newRelay(r *rig, server netip.AddrPort) *relay {
-	y := &relay{r: r, front: r.socket(), server: server, random: rand.New(rand.NewPCG(5, 5))}
+	y := &relay{r: r, front: r.socket(serverNode), server: server, random: rand.New(rand.NewPCG(5, 5))}
 	y.rebind()
 	y.tasks.Go(y.upwards)
 	r.t.Cleanup(func() {
@@ -54,7 +54,7 @@ func (y *relay) outside() netip.AddrPort {
 
 // rebind gives the client another address, and forgets the former one.
 func (y *relay) rebind() {
-	back := y.r.socket()
+	back := y.r.socket(serverNode)
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.back != nil {

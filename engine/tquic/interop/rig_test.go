@@ -22,6 +22,7 @@ const patience = 60 * time.Second
 type rig struct {
 	t              *testing.T
 	ctx            context.Context
+	place          place
 	client, server stack
 
 	// Settings of whichever side is tquic's and quic-go's.
@@ -33,14 +34,16 @@ type rig struct {
 	events               *events // of quic-go; nil: none are wanted
 }
 
-// bothWays runs a case with each stack as the client of the other.
+// bothWays runs a case with each stack as the client of the other, everywhere.
 func bothWays(t *testing.T, run func(t *testing.T, r *rig)) {
-	for _, d := range [][2]stack{{tquicStack{}, quicgoStack{}}, {quicgoStack{}, tquicStack{}}} {
-		t.Run(d[0].name()+" to "+d[1].name(), func(t *testing.T) { run(t, newRig(t, d[0], d[1])) })
-	}
+	everywhere(t, func(t *testing.T, p place) {
+		for _, d := range [][2]stack{{tquicStack{}, quicgoStack{}}, {quicgoStack{}, tquicStack{}}} {
+			t.Run(d[0].name()+" to "+d[1].name()+p.suffix, func(t *testing.T) { run(t, newRig(t, p, d[0], d[1])) })
+		}
+	})
 }
 
-func newRig(t *testing.T, client, server stack) *rig {
+func newRig(t *testing.T, p place, client, server stack) *rig {
 	t.Helper()
 	serverTLS, clientTLS, err := enginetest.NewTLS()
 	if err != nil {
@@ -51,7 +54,7 @@ func newRig(t *testing.T, client, server stack) *rig {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return &rig{
-		t: t, ctx: ctx, client: client, server: server, serverTLS: serverTLS, clientTLS: clientTLS, events: &events{},
+		t: t, ctx: ctx, place: p, client: client, server: server, serverTLS: serverTLS, clientTLS: clientTLS, events: &events{},
 		tquic: tquic.Config{MaxDatagram: 65535, EarlyData: true}, quicgo: quic.Config{EnableDatagrams: true, Allow0RTT: true},
 	}
 }
@@ -63,24 +66,26 @@ func (r *rig) must(err error) {
 	}
 }
 
-// socket returns a new one on the loopback interface.
-func (r *rig) socket() *net.UDPConn {
+// socket returns a new one at an end of the place.
+func (r *rig) socket(n node) (c *net.UDPConn) {
 	r.t.Helper()
-	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
-	r.must(err)
+	r.must(r.place.do(n, func() (err error) {
+		c, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(r.place.at[n], 0)))
+		return err
+	}))
 	return c
 }
 
 func (r *rig) listen() listener {
 	r.t.Helper()
-	l, err := r.server.listen(r, r.socket())
+	l, err := r.server.listen(r, r.socket(serverNode))
 	r.must(err)
 	return l
 }
 
 func (r *rig) dialler() dialler {
 	r.t.Helper()
-	d, err := r.client.dialler(r, r.socket())
+	d, err := r.client.dialler(r, r.socket(clientNode))
 	r.must(err)
 	return d
 }
