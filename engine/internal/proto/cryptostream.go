@@ -70,8 +70,8 @@ func (s *cryptoStream) restart() { s.fresh, s.again, s.done = 0, rangeSet{}, ran
 // the next call.
 func (s *cryptoStream) receive(f wire.Crypto) ([]byte, error) {
 	end := f.Offset + uint64(len(f.Data))
-	if end <= s.read {
-		return nil, nil
+	if end <= s.read || len(f.Data) == 0 {
+		return nil, nil // nothing new; a frame may be empty, wherever it stands
 	}
 	if end-s.read > maxCryptoBuffer {
 		return nil, wire.Errorf(wire.CryptoBufferExceeded, "CRYPTO data up to offset %d with %d read", end, s.read)
@@ -87,8 +87,8 @@ func (s *cryptoStream) receive(f wire.Crypto) ([]byte, error) {
 	}
 	copy(s.in[start-s.read:], f.Data[start-f.Offset:])
 	s.have.add(start, end)
-	r, _ := s.have.first()
-	if r.start > s.read {
+	r, ok := s.have.first()
+	if !ok || r.start > s.read {
 		return nil, nil
 	}
 	n := r.end - s.read
