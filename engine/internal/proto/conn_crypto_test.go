@@ -230,3 +230,14 @@ func TestCryptoBehindTheLastMessage(t *testing.T) {
 	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path.spaces[recovery.SpaceInitial].crypto.out})
 	s.wantClose(wire.ProtocolViolation)
 }
+
+// RFC 9000, section 19.6: a CRYPTO frame may be empty, and stand ahead of what is missing.
+// It adds nothing, here behind the ticket that a client has read.
+func TestEmptyCryptoAheadOfAGap(t *testing.T) {
+	s := newScripted(t, wire.Client, confirmed, pairConfig{})
+	if s.conn.path.spaces[recovery.SpaceApplication].crypto.read == 0 {
+		t.Fatal("the client has read nothing: the test shows nothing")
+	}
+	s.sends(wire.Crypto{Offset: 1280})
+	s.wantFine()
+}

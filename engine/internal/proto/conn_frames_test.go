@@ -202,8 +202,6 @@ func TestFrameThatIsFine(t *testing.T) {
 		// Section 13.3: outdated frames MUST be accepted.
 		{"blocked frames", []appender{wire.DataBlocked{Limit: 5}, wire.StreamsBlocked{Limit: 5}}},
 		{"only PADDING", []appender{wire.Padding{Size: 5}}},
-		// Section 19.6: a CRYPTO frame may be empty, and stand before what is missing.
-		{"empty CRYPTO ahead", []appender{wire.Crypto{Offset: 1280}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Server, confirmed, pairConfig{})

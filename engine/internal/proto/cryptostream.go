@@ -87,8 +87,8 @@ func (s *cryptoStream) receive(f wire.Crypto) ([]byte, error) {
 	}
 	copy(s.in[start-s.read:], f.Data[start-f.Offset:])
 	s.have.add(start, end)
-	r, ok := s.have.first()
-	if !ok || r.start > s.read {
+	r, _ := s.have.first() // there is one: f had data
+	if r.start > s.read {
 		return nil, nil
 	}
 	n := r.end - s.read
