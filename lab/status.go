@@ -57,6 +57,7 @@ type Status struct {
 	Created    time.Time         `json:"created"`
 	Owner      int               `json:"owner_pid,omitempty"` // the run that the lab belongs to
 	Relay      int               `json:"relay_pid,omitempty"`
+	Conductor  int               `json:"conductor_pid,omitempty"`
 	Nodes      []NodeStatus      `json:"nodes"`
 	Links      []topologies.Link `json:"links"`
 	Wires      []WireStatus      `json:"wires"`
@@ -114,6 +115,9 @@ func (h Host) Status(ctx context.Context, name string) (Status, error) {
 	}
 	if s.Relay != nil {
 		status.Relay = s.Relay.PID
+	}
+	if s.Conductor != nil {
+		status.Conductor = s.Conductor.PID
 	}
 	status.Nodes, err = h.nodeStatus(s)
 	if s.Phase == phaseUp {

@@ -89,8 +89,8 @@ func serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 		return fmt.Errorf("listen on the control socket: %w", err)
 	}
 	defer listener.Close()
-	stage, err := NewKernel(spec.Wires, spec.NATs, func(index int, name string) *netns.NS {
-		return netns.FromFile(files[index], name)
+	stage, err := NewKernel(spec.Wires, spec.NATs, func(index int, name string) (*netns.NS, error) {
+		return netns.FromFile(files[index], name), nil
 	})
 	if err != nil {
 		return err

@@ -34,38 +34,49 @@ type kernelNAT struct {
 
 // NewKernel returns the stage of the wires and NATs, whose namespaces by index space
 // opens. The stage owns them from then on.
-func NewKernel(wires []Wire, nats []NAT, space func(index int, name string) *netns.NS) (*Kernel, error) {
+func NewKernel(wires []Wire, nats []NAT, space func(index int, name string) (*netns.NS, error)) (*Kernel, error) {
 	k := &Kernel{wires: map[string]*kernelWire{}, nats: map[string]*kernelNAT{}}
 	for _, n := range nats {
-		ns := space(n.Namespace, "of NAT "+n.Node)
-		handle, err := ns.Netlink()
+		ns, handle, err := openSpace(space, n.Namespace, "of NAT "+n.Node)
 		if err != nil {
-			return nil, errors.Join(err, ns.Close(), k.Close())
+			return nil, errors.Join(err, k.Close())
 		}
 		k.nats[n.Node] = &kernelNAT{ns, handle}
 	}
 	for _, w := range wires {
-		wire, err := openWire(w, space(w.Namespace, "of link "+w.Link))
+		ns, handle, err := openSpace(space, w.Namespace, "of link "+w.Link)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("link %s: %w", w.Link, err), k.Close())
+			return nil, errors.Join(err, k.Close())
+		}
+		wire := &kernelWire{ns: ns, handle: handle, mtu: w.MTU}
+		if err := wire.find(w.Ends); err != nil {
+			return nil, errors.Join(fmt.Errorf("link %s: %w", w.Link, err), wire.close(), k.Close())
 		}
 		k.wires[w.Link] = wire
 	}
 	return k, nil
 }
 
-func openWire(w Wire, ns *netns.NS) (*kernelWire, error) {
+// openSpace opens netlink in a namespace.
+func openSpace(space func(int, string) (*netns.NS, error), index int, name string) (*netns.NS, *netlink.Handle, error) {
+	ns, err := space(index, name)
+	if err != nil {
+		return nil, nil, err
+	}
 	handle, err := ns.Netlink()
 	if err != nil {
-		return nil, errors.Join(err, ns.Close())
+		return nil, nil, errors.Join(err, ns.Close())
 	}
-	wire := &kernelWire{ns: ns, handle: handle, mtu: w.MTU}
-	for i, name := range w.Ends {
-		if wire.ends[i], err = handle.LinkByName(name); err != nil {
-			return nil, errors.Join(fmt.Errorf("find %s: %w", name, err), wire.close())
+	return ns, handle, nil
+}
+
+func (w *kernelWire) find(ends [2]string) (err error) {
+	for i, name := range ends {
+		if w.ends[i], err = w.handle.LinkByName(name); err != nil {
+			return fmt.Errorf("find %s: %w", name, err)
 		}
 	}
-	return wire, nil
+	return nil
 }
 
 func (w *kernelWire) close() error {
