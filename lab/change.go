@@ -299,11 +299,14 @@ func (l *Lab) awaitLinks(ctx context.Context, names []string) error {
 			continue
 		}
 		for _, node := range t.Endpoints {
-			ns, err := l.open(node)
-			if err != nil {
+			if err := l.awaitUp(ctx, NodeNamespace(l.Name(), node), t.Name); err != nil {
 				return err
 			}
-			if err := errors.Join(link.AwaitUp(ctx, ns, t.Name), ns.Close()); err != nil {
+			if l.state.Backend != BackendNetem {
+				continue
+			}
+			// Its bridge forwards to a port that is operational.
+			if err := l.awaitUp(ctx, WireNamespace(l.Name(), t.Name), node); err != nil {
 				return err
 			}
 		}
@@ -313,4 +316,12 @@ func (l *Lab) awaitLinks(ctx context.Context, names []string) error {
 	case <-ctx.Done():
 	}
 	return ctx.Err()
+}
+
+func (l *Lab) awaitUp(ctx context.Context, namespace, name string) error {
+	ns, err := l.openNamespace(namespace)
+	if err != nil {
+		return err
+	}
+	return errors.Join(link.AwaitUp(ctx, ns, name), ns.Close())
 }

@@ -49,8 +49,10 @@ func (relayBackend) start(ctx context.Context, l *Lab) error {
 }
 
 func (relayBackend) started(ctx context.Context, l *Lab) (at int64, ok bool, err error) {
-	err = l.withRelayClock(func(c relayClock) (err error) {
-		at, ok, err = c.Started(ctx)
+	err = l.withRelay(func(c *relay.Client) (err error) {
+		if clock, has := any(c).(relayClock); has {
+			at, ok, err = clock.Started(ctx)
+		}
 		return err
 	})
 	return at, ok, err

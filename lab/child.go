@@ -112,4 +112,3 @@ func withMark(environ []string, m Mark) []string {
 	}
 	return append(kept, MarkVariable+"="+m.String())
 }
-

@@ -12,21 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
-// TestMain makes the test binary stand in for the program: as the relay process,
+// TestMain makes the test binary stand in for the program: as a relay or conductor,
 // and as an `up` that dies at a chosen step. After the tests it looks for
 // anything that they left.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "relay":
-			if err := relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			os.Exit(0)
+			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "die":
 			dieAtStep(os.Args[2], os.Args[3])
 		}
@@ -37,6 +36,14 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // dieAtStep raises the crash lab in dir and kills itself like kill -9 does: at

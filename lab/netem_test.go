@@ -14,6 +14,8 @@ func TestInUserModeLinux(t *testing.T) {
 	if uml.Inside() {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
+		t.Run("timeline", testNetemTimeline)
+		t.Run("impair", testNetemImpair)
 		return
 	}
 	uml.Run(t, uml.Config{

@@ -32,8 +32,11 @@
 //
 // # Limits
 //
-// Both ends of a link change one after another, some microseconds apart. What was on
-// its way in the wire when the carrier went is lost. The clock of a lab without a
+// Both ends of a link change one after another, milliseconds apart. Packets stop at
+// once; the nodes are told of the loss within a second, and a carrier that returns
+// carries as soon as the kernel has told them (net/core/link_watch.c): at once, or
+// before Linux 6.7 within a second. What was on its way in the wire when the carrier
+// went is lost. The clock of a lab without a
 // relay starts up to one polling interval behind its first packet; the journal says
 // how far.
 package conductor
