@@ -25,7 +25,7 @@ const (
 func transferBound(w topologies.Workload, links []topologies.Link, from string, patience time.Duration) time.Duration {
 	slowest := assumedRate
 	for _, l := range links {
-		if rate := direction(l, from).Rate; rate > 0 {
+		if rate := direction(l, from).MeanRate(); rate > 0 {
 			slowest = min(slowest, rate)
 		}
 	}

@@ -25,6 +25,18 @@ type Lab interface {
 	Wires(ctx context.Context) ([]lab.WireStatus, error)
 	// UseLinks makes MPTCP use the named links only; no names means all.
 	UseLinks(names ...string) error
+	Timed
+}
+
+// Timed is what goes by the clock in a lab.
+type Timed interface {
+	// Arm puts the lab back to what its topology says and makes its clock wait for its
+	// start; random numbers follow from the seed from then on.
+	Arm(ctx context.Context, seed uint64) error
+	// StartClock starts the clock.
+	StartClock(ctx context.Context) error
+	// Follow tells what changes from now on.
+	Follow() (*lab.Follow, error)
 }
 
 // Config says what to run.

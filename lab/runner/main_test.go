@@ -20,6 +20,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/quicgo"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -31,6 +32,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "relay":
 			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
 			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}))
 		case "agent-that-dies":
@@ -117,7 +120,7 @@ func newLab(t *testing.T) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := lab.Host{Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"}}
+	h := lab.Host{Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"}}
 	t.Cleanup(func() {
 		if _, err := h.DownAll(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("take the lab down: %v", err)
