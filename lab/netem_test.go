@@ -16,6 +16,7 @@ func TestInUserModeLinux(t *testing.T) {
 		t.Run("auto", testNetemIsTheFirstChoice)
 		t.Run("timeline", testNetemTimeline)
 		t.Run("impair", testNetemImpair)
+		t.Run("calibrate", testNetemCalibrates)
 		return
 	}
 	uml.Run(t, uml.Config{
