@@ -20,6 +20,7 @@ type Follow struct {
 	// scores are the timelines that the relay plays: it does so exactly, so what it has
 	// done follows from when its clock started.
 	scores  []*followed
+	since   int64  // CLOCK_MONOTONIC; what was before is left out
 	started *int64 // of the round that is followed; nil: not known yet
 	unsaid  bool   // that it started
 }
@@ -37,6 +38,7 @@ const maxFollowed = 10_000
 // Follow returns a follower that begins with what changes from now on.
 func (l *Lab) Follow() (*Follow, error) {
 	f := l.follow()
+	f.since = journal.Now()
 	return f, f.reader.SkipToEnd()
 }
 
@@ -82,7 +84,7 @@ func (f *Follow) played(ctx context.Context, until int64) ([]journal.Entry, erro
 		if err != nil || !ok {
 			return nil, err
 		}
-		f.started, f.unsaid = &at, f.lab.state.Conductor == nil
+		f.started, f.unsaid = &at, f.lab.state.Conductor == nil && at >= f.since
 		for _, s := range f.scores {
 			s.turns = conductor.NewProgram(s.timeline, conductor.ChangeTurn)
 		}
@@ -91,7 +93,7 @@ func (f *Follow) played(ctx context.Context, until int64) ([]journal.Entry, erro
 	for _, s := range f.scores {
 		entries = s.take(entries, *f.started, until)
 	}
-	return entries, nil
+	return slices.DeleteFunc(entries, func(e journal.Entry) bool { return e.At < f.since }), nil
 }
 
 // start returns that the clock started, unless a conductor has said so.

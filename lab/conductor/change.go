@@ -27,6 +27,8 @@ type InForce struct {
 	Way         string                `json:"way"`
 	MTU         int                   `json:"mtu"` // of the link
 	Impairments emulation.Impairments `json:"impairments"`
+	// Omitted are fields that are too long to tell.
+	Omitted emulation.Fields `json:"omitted,omitempty"`
 }
 
 // Status is what a conductor says about itself.

@@ -112,15 +112,22 @@ func twoPaths() topologies.Topology {
 	}
 }
 
-// newLab raises a lab with a state folder of its own, and takes it down at the end.
-func newLab(t *testing.T) *lab.Lab {
+// newLab raises a lab of twoPaths with a state folder of its own, and takes it down at
+// the end.
+func newLab(t *testing.T) *lab.Lab { return raise(t, twoPaths()) }
+
+// raise does that with any topology.
+func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 	t.Helper()
 	// Not t.TempDir: a unix socket's path must stay under 108 bytes.
 	parent, err := os.MkdirTemp("", "tqlr-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := lab.Host{Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"}}
+	h := lab.Host{
+		Dir:   filepath.Join(parent, "run"),
+		Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"},
+	}
 	t.Cleanup(func() {
 		if _, err := h.DownAll(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("take the lab down: %v", err)
@@ -130,7 +137,7 @@ func newLab(t *testing.T) *lab.Lab {
 		}
 	})
 	up, err := h.Up(t.Context(), lab.UpConfig{
-		Topology: twoPaths(),
+		Topology: top,
 		Name:     "tqlr" + strings.ToLower(rand.Text()[:6]),
 		Backend:  lab.BackendRelay,
 	})
