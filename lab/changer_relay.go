@@ -3,18 +3,9 @@ package lab
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
 )
-
-// relayClock is what of a relay's control socket has to do with its clock.
-// *relay.Client is one.
-type relayClock interface {
-	Arm(ctx context.Context, seed uint64) error
-	Start(ctx context.Context, at int64) error
-	Started(ctx context.Context) (at int64, ok bool, err error)
-}
 
 // withRelay connects to the lab's relay for f.
 func (l *Lab) withRelay(f func(*relay.Client) error) error {
@@ -25,26 +16,12 @@ func (l *Lab) withRelay(f func(*relay.Client) error) error {
 	return errors.Join(f(c), c.Close())
 }
 
-func (l *Lab) withRelayClock(f func(relayClock) error) error {
-	return l.withRelay(func(c *relay.Client) error {
-		clock, ok := any(c).(relayClock)
-		if !ok {
-			return fmt.Errorf("%w: this relay has no clock", ErrUnsupported)
-		}
-		return f(clock)
-	})
-}
-
 func (relayBackend) arm(ctx context.Context, l *Lab, seed uint64) error {
-	err := l.withRelayClock(func(c relayClock) error { return c.Arm(ctx, seed) })
-	if errors.Is(err, ErrUnsupported) {
-		return nil
-	}
-	return err
+	return l.withRelay(func(c *relay.Client) error { return c.Arm(ctx, seed) })
 }
 
 func (relayBackend) start(ctx context.Context, l *Lab) error {
-	return l.withRelayClock(func(c relayClock) error {
+	return l.withRelay(func(c *relay.Client) error {
 		if _, ok, err := c.Started(ctx); err != nil || ok {
 			return errors.Join(err, ErrClockRuns)
 		}
@@ -54,16 +31,41 @@ func (relayBackend) start(ctx context.Context, l *Lab) error {
 
 func (relayBackend) started(ctx context.Context, l *Lab) (at int64, ok bool, err error) {
 	err = l.withRelay(func(c *relay.Client) (err error) {
-		if clock, has := any(c).(relayClock); has {
-			at, ok, err = clock.Started(ctx)
-		}
+		at, ok, err = c.Started(ctx)
 		return err
 	})
 	return at, ok, err
 }
 
-func (relayBackend) impair(context.Context, *Lab, []Setting) error {
-	return fmt.Errorf("%w: this relay cannot be changed", ErrUnsupported)
+// impair is the relay's: it changes all at one instant.
+func (relayBackend) impair(ctx context.Context, l *Lab, settings []Setting) error {
+	changes := make([]relay.Setting, len(settings))
+	for i, s := range settings {
+		changes[i] = relay.Setting{Link: s.Link, Way: s.Way, Patch: s.Patch}
+	}
+	if err := l.withRelay(func(c *relay.Client) error { return c.Set(ctx, changes) }); err != nil {
+		return err
+	}
+	return l.noteSettings(ctx, settings)
 }
 
-func (relayBackend) inForce(_ context.Context, l *Lab) ([]InForce, error) { return l.base(), nil }
+func (relayBackend) inForce(ctx context.Context, l *Lab) ([]InForce, error) {
+	all := l.base()
+	err := l.withRelay(func(c *relay.Client) error {
+		status, err := c.Counters(ctx)
+		if err != nil {
+			return err
+		}
+		for _, w := range status.Wires {
+			for way, d := range map[string]relay.DirectionStatus{"up": w.Up, "down": w.Down} {
+				for i := range all {
+					if all[i].Link == w.Link && all[i].Way == way {
+						all[i].Impairments, all[i].Omitted = d.Impairments, d.Omitted
+					}
+				}
+			}
+		}
+		return nil
+	})
+	return all, err
+}

@@ -325,3 +325,12 @@ func testNetemImpair(t *testing.T) {
 	}
 	cutByHand(t, lab)
 }
+
+// quietFor checks that nothing of the kernel's own starts the clock.
+func quietFor(t *testing.T, l *Lab) {
+	t.Helper()
+	time.Sleep(1500 * time.Millisecond) // multicast reports used to come within a second
+	if clock, err := l.Clock(t.Context()); err != nil || clock.Running {
+		t.Errorf("clock = %+v, %v, want it to wait for a packet", clock, err)
+	}
+}

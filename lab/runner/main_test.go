@@ -18,6 +18,7 @@ import (
 	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/engine/quicgo"
+	"github.com/tquiclab/tquiclab/engine/tcp"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
 	"github.com/tquiclab/tquiclab/lab/conductor"
@@ -81,7 +82,7 @@ func leakedGoroutines() string {
 
 func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
 
-func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond()} }
+func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()} }
 
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {
