@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -94,11 +95,15 @@ func (relayBackend) wires(ctx context.Context, l *Lab) ([]WireStatus, error) {
 }
 
 func relayDirection(d relay.DirectionStatus) DirectionStatus {
+	dropped := maps.Clone(d.Dropped)
+	if d.Cut > 0 {
+		dropped["cut"] = d.Cut
+	}
 	return DirectionStatus{
 		ArrivedPackets: d.ArrivedPackets,
-		PassedPackets:  d.DepartedPackets,
+		PassedPackets:  d.DepartedPackets - min(d.Cut, d.DepartedPackets),
 		PassedBytes:    d.DepartedBytes,
-		Dropped:        d.Dropped,
+		Dropped:        dropped,
 		HeldPackets:    d.HeldPackets,
 		BackendLost:    d.RelayDrops.Total() + d.SendErrors,
 		LatenessP99:    d.Lateness.P99,

@@ -32,7 +32,6 @@ func TestHandover(t *testing.T) {
 	l := raise(t, top)
 	c := testConfig(t, l, "tcp", "quic-go", "quic-go-bond")
 	c.Topology = top
-	c.Experiment.Rounds = 2
 	c.Experiment.Workload.Bytes, c.Experiment.Workload.Duration = 0, 1500*time.Millisecond
 	var seen []string
 	c.Progress = func(p Progress) {
@@ -44,8 +43,8 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Trials) != 10 {
-		t.Fatalf("%d trials, want 10", len(s.Trials))
+	if len(s.Trials) != 5 {
+		t.Fatalf("%d trials, want 5", len(s.Trials))
 	}
 	want := []string{"clock started", "lte down: rate 5mbit", "wifi down", "wifi up"}
 	for _, trial := range s.Trials {

@@ -82,7 +82,9 @@ func leakedGoroutines() string {
 
 func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
 
-func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()} }
+func testEngineList() []engine.Engine {
+	return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()}
+}
 
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {
