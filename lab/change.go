@@ -153,6 +153,50 @@ func (l *Lab) InForce(ctx context.Context) ([]InForce, error) {
 	return b.inForce(ctx, l)
 }
 
+// Reverting returns the settings that bring back, of what was in force before, all
+// that the given settings change: also what they put out of force, as a rate does a
+// trace.
+func Reverting(before []InForce, settings []Setting) ([]Setting, error) {
+	var back []Setting
+	for _, f := range before {
+		var fields emulation.Fields
+		for _, s := range bothWays(settings) {
+			if s.Link == f.Link && s.Way == f.Way {
+				fields |= s.Patch.Fields
+			}
+		}
+		if fields == 0 {
+			continue
+		}
+		if fields&varying != 0 {
+			fields |= varying
+		}
+		if lost := fields & f.Omitted; lost != 0 {
+			return nil, fmt.Errorf("link %s %s: %v is too long to be put back", f.Link, f.Way, lost)
+		}
+		back = append(back, Setting{Link: f.Link, Way: f.Way, Patch: emulation.Patch{Fields: fields, Values: f.Impairments}})
+	}
+	return back, nil
+}
+
+// varying are the fields that put each other out of force.
+const varying = emulation.FieldRate | emulation.FieldCapacity | emulation.FieldSteps | emulation.FieldDelay | emulation.FieldLoss
+
+// Reset puts the impairments of links back to what the lab's file says.
+func (l *Lab) Reset(ctx context.Context, links ...string) error {
+	var settings []Setting
+	for _, name := range links {
+		t, err := l.wiredLink(name)
+		if err != nil {
+			return err
+		}
+		for _, way := range []string{"up", "down"} {
+			settings = append(settings, Setting{Link: name, Way: way, Patch: emulation.Patch{Fields: emulation.AllFields, Values: t.Direction(way)}})
+		}
+	}
+	return l.Impair(ctx, settings)
+}
+
 // SetLink gives a link its carrier or takes it, at both ends. It stays so until the
 // timeline says otherwise, or Arm.
 func (l *Lab) SetLink(ctx context.Context, name string, c Carrier) error {
