@@ -168,9 +168,7 @@ func Reverting(before []InForce, settings []Setting) ([]Setting, error) {
 		if fields == 0 {
 			continue
 		}
-		if fields&varying != 0 {
-			fields |= varying
-		}
+		fields = displaced(fields, f)
 		if lost := fields & f.Omitted; lost != 0 {
 			return nil, fmt.Errorf("link %s %s: %v is too long to be put back", f.Link, f.Way, lost)
 		}
@@ -179,8 +177,30 @@ func Reverting(before []InForce, settings []Setting) ([]Setting, error) {
 	return back, nil
 }
 
-// varying are the fields that put each other out of force.
-const varying = emulation.FieldRate | emulation.FieldCapacity | emulation.FieldSteps | emulation.FieldDelay | emulation.FieldLoss
+// displaced returns the fields with those that a change of them puts out of force.
+func displaced(fields emulation.Fields, before InForce) emulation.Fields {
+	const (
+		fixed = emulation.FieldRate | emulation.FieldDelay | emulation.FieldLoss
+		trace = emulation.FieldCapacity
+		steps = emulation.FieldSteps
+	)
+	if fields&(fixed|trace|steps) == 0 {
+		return fields
+	}
+	if before.Impairments.Capacity != nil || before.Omitted&trace != 0 {
+		fields |= trace
+	}
+	if before.Impairments.Steps != nil || before.Omitted&steps != 0 {
+		fields |= steps
+	}
+	if fields&trace != 0 {
+		fields |= emulation.FieldRate
+	}
+	if fields&steps != 0 {
+		fields |= fixed
+	}
+	return fields
+}
 
 // Reset puts the impairments of links back to what the lab's file says.
 func (l *Lab) Reset(ctx context.Context, links ...string) error {
