@@ -72,25 +72,9 @@ func TestRelayPlaysWithoutAConductor(t *testing.T) {
 	}
 }
 
-// A lab whose clock starts with the first packet is quiet until somebody sends.
 func TestNothingButAPacketStartsTheClock(t *testing.T) {
 	h, name := newHost(t), uniqueName()
 	top := eventful()
 	top.Start = topologies.StartFirstPacket
-	lab := mustUp(t, h, UpConfig{Topology: top, Name: name, Backend: BackendRelay}).Lab
-	quietFor(t, lab)
-	wantEcho(t, lab, "lte")
-	f, err := lab.Follow()
-	if err != nil {
-		t.Fatal(err)
-	}
-	awaitChanges(t, f, 1) // lte is cut
-	if err := lab.Arm(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	quietFor(t, lab)
-	wantEcho(t, lab, "lan") // which has no wire
-	if clock, err := lab.Clock(t.Context()); err != nil || clock.Running {
-		t.Errorf("clock = %+v, %v, want it to wait", clock, err)
-	}
+	playFirstPacket(t, mustUp(t, h, UpConfig{Topology: top, Name: name, Backend: BackendRelay}).Lab)
 }

@@ -334,3 +334,31 @@ func quietFor(t *testing.T, l *Lab) {
 		t.Errorf("clock = %+v, %v, want it to wait for a packet", clock, err)
 	}
 }
+
+// playFirstPacket: a lab whose clock starts with the first packet is quiet until
+// somebody sends, also behind a link that was cut.
+func playFirstPacket(t *testing.T, l *Lab) {
+	t.Helper()
+	quietFor(t, l)
+	f, err := l.Follow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEcho(t, l, "lte")
+	wantTexts(t, awaitChanges(t, f, 3), "timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down")
+	if err := l.Arm(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	quietFor(t, l)
+	wantEcho(t, l, "lan") // which has no wire
+	if clock, err := l.Clock(t.Context()); err != nil || clock.Running {
+		t.Errorf("clock = %+v, %v, want it to wait", clock, err)
+	}
+}
+
+func testNetemFirstPacket(t *testing.T) {
+	h, name := newHost(t), uniqueName()
+	top := eventful()
+	top.Start = topologies.StartFirstPacket
+	playFirstPacket(t, mustUp(t, h, UpConfig{Topology: top, Name: name, Backend: BackendNetem}).Lab)
+}

@@ -15,6 +15,7 @@ func TestInUserModeLinux(t *testing.T) {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
 		t.Run("timeline", testNetemTimeline)
+		t.Run("first-packet", testNetemFirstPacket)
 		t.Run("impair", testNetemImpair)
 		t.Run("calibrate", testNetemCalibrates)
 		return
