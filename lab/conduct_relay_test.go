@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
@@ -60,6 +61,12 @@ func TestRelayPlaysWithoutAConductor(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantTexts(t, history, "timeline: clock started", "timeline: lte up: rate 5mbit", "hand: lte up: loss 100%")
+	if f, err = lab.Follow(); err != nil {
+		t.Fatal(err)
+	}
+	if late, err := f.Next(t.Context(), journal.Now()); err != nil || len(late) > 0 {
+		t.Errorf("a follower that came late was told %v, %v", texts(late), err)
+	}
 	if err := lab.Impair(t.Context(), []Setting{{"lte", "up", ratePatch(1e6)}, {"lan", "", ratePatch(1e6)}}); err == nil {
 		t.Error("a link without a wire was changed")
 	}

@@ -190,6 +190,19 @@ func TestStartsOfTheClock(t *testing.T) {
 				if err := s.c.Start(t.Context()); !errors.Is(err, ErrRunning) {
 					t.Errorf("Start of a clock that runs = %v, want ErrRunning", err)
 				}
+				// Armed anew, "up" waits for a packet; "manual" waits on.
+				s.must(s.c.Arm(t.Context(), 1))
+				s.pass(5 * second)
+				s.mu.Lock()
+				s.done = nil
+				s.mu.Unlock()
+				s.send()
+				s.pass(1500 * time.Millisecond)
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if played := len(s.done) > 0; played != (tt.kind == topologies.StartUp) {
+					t.Errorf("after Arm and a packet the stage saw %q", s.done)
+				}
 			})
 		})
 	}

@@ -2,6 +2,7 @@ package conductor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,20 @@ func TestScoreMergesWhatIsDue(t *testing.T) {
 		if next, ok := s.Next(); !ok || next != tt.next {
 			t.Errorf("after %v Next = %v, %v, want %v", tt.until, next, ok, tt.next)
 		}
+	}
+}
+
+// What was slept through comes in the order of time, whatever it is.
+func TestScoreSortsWhatIsLate(t *testing.T) {
+	s := NewScore(testSpec())
+	s.Take(1 * second)
+	var got []time.Duration
+	for _, a := range s.Take(7 * second) {
+		got = append(got, a.At)
+	}
+	want := []time.Duration{2 * second, 3 * second, 4 * second, 6 * second} // the last is a ramp, of a direction
+	if !slices.Equal(got, want) {
+		t.Errorf("due at %v, want %v", got, want)
 	}
 }
 
