@@ -54,7 +54,7 @@ func dieAtStep(dir, n string) {
 		panic(err)
 	}
 	h := testHost(dir)
-	plan := NewPlan(twoLinks(), "tqlcrash", BackendRelay)
+	plan := NewPlan(eventful(), "tqlcrash", BackendRelay)
 	die := func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL); select {} }
 	for i := range plan.Steps {
 		run := plan.Steps[i].run
@@ -76,7 +76,7 @@ func dieAtStep(dir, n string) {
 		panic(err)
 	}
 	defer l.unlock()
-	_, err = h.raise(context.Background(), plan, UpConfig{Topology: twoLinks()})
+	_, err = h.raise(context.Background(), plan, UpConfig{Topology: eventful()})
 	panic(fmt.Sprintf("raise returned %v", err))
 }
 

@@ -201,7 +201,7 @@ func changeWarnings(name string, changes []results.Change) []string {
 
 const (
 	maxHandWarnings = 5
-	// changeLateLimit is how late a change may be before it is told: above what a busy
-	// machine wakes a process after.
-	changeLateLimit = 20 * time.Millisecond
+	// changeLateLimit is how late a change may be before it is told: above what a NAT
+	// takes to forget, some 30 ms.
+	changeLateLimit = 50 * time.Millisecond
 )

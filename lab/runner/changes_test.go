@@ -22,7 +22,7 @@ func TestChangeWarnings(t *testing.T) {
 	hand := results.Change{TMS: 1200, What: "lte down", By: "hand"}
 	planned := results.Change{TMS: 1300, What: "wifi down", By: "timeline", LateMS: 19}
 	late := planned
-	late.LateMS = 31.25
+	late.LateMS = 61.25
 	for _, tt := range []struct {
 		name    string
 		changes []results.Change
@@ -31,7 +31,7 @@ func TestChangeWarnings(t *testing.T) {
 		{"none", nil, nil},
 		{"as planned", []results.Change{planned}, nil},
 		{"by hand", []results.Change{planned, hand}, []string{"x: changed by hand at 1.2 s: lte down"}},
-		{"late", []results.Change{late, planned}, []string{"x: the timeline ran late, by up to 31.2 ms"}},
+		{"late", []results.Change{late, planned}, []string{"x: the timeline ran late, by up to 61.2 ms"}},
 		{"failed", []results.Change{{What: "lte up failed: gone", By: "timeline", Error: "gone"}}, []string{"x: lte up failed: gone"}},
 		{"much by hand", slices.Repeat([]results.Change{hand}, 7), append(
 			slices.Repeat([]string{"x: changed by hand at 1.2 s: lte down"}, 5), "x: 2 more changes by hand")},
