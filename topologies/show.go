@@ -20,8 +20,9 @@ func Show(t Topology) string {
 		nodes[i] = plain(n.Name) + ": {}"
 	}
 	fmt.Fprintf(&b, "nodes: {%s}\nlinks:\n", strings.Join(nodes, ", "))
+	profiles := embeddedProfiles()
 	for _, l := range t.Links {
-		showLink(&b, l)
+		showLink(&b, t, l, profiles)
 	}
 	if t.Experiment != nil {
 		showExperiment(&b, *t.Experiment)
@@ -29,41 +30,32 @@ func Show(t Topology) string {
 	return b.String()
 }
 
-func showLink(b *strings.Builder, l Link) {
+func showLink(b *strings.Builder, t Topology, l Link, profiles []profile) {
 	fmt.Fprintf(b, "  - name: %s\n", plain(l.Name))
 	fmt.Fprintf(b, "    endpoints: %s\n", flow(l.Endpoints[:]))
 	if l.Profile != "" {
 		fmt.Fprintf(b, "    profile: %s\n", plain(l.Profile))
 	}
 	fmt.Fprintf(b, "    mtu: %d\n", l.MTU)
+	if l.Family != DualStack {
+		fmt.Fprintf(b, "    family: %s\n", l.Family)
+	}
+	if l.Wired {
+		b.WriteString("    wired: true\n")
+	}
 	for _, d := range []struct {
 		name string
 		i    emulation.Impairments
 	}{{"up", l.Up}, {"down", l.Down}} {
 		if l.Profile != "" || !d.i.IsZero() {
-			fmt.Fprintf(b, "    %s: {%s}\n", d.name, strings.Join(settings(d.i), ", "))
+			words := settings(d.i, plainFields|set(d.i)|profileFields(profiles, l.Profile, d.name), t.sources(l.Name, d.name, 0))
+			fmt.Fprintf(b, "    %s: {%s}\n", d.name, strings.Join(words, ", "))
 		}
 	}
 	b.WriteString("    addresses:\n")
 	for end, prefixes := range l.Addresses {
 		fmt.Fprintf(b, "      %s: %s\n", plain(l.Endpoints[end]), flowPrefixes(prefixes))
 	}
-}
-
-// settings returns a direction key by key. All keys that a profile may set are
-// there, so that none of them comes back when the text is parsed.
-func settings(i emulation.Impairments) []string {
-	s := []string{
-		"rate: " + FormatRate(i.Rate),
-		"delay: " + FormatTime(i.Delay),
-		"jitter: " + FormatTime(i.Jitter),
-		"loss: " + FormatPercent(i.Loss),
-		"queue: " + FormatQueue(i.Queue),
-	}
-	if i.MTU != 0 {
-		s = append(s, fmt.Sprintf("mtu: %d", i.MTU))
-	}
-	return s
 }
 
 func showExperiment(b *strings.Builder, e Experiment) {

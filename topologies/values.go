@@ -38,26 +38,43 @@ func nodesSchema() schema {
 	}
 }
 
-// mtu reads an MTU and says why one is impossible.
+// anySize is the word that files write for no limit of a size.
+const anySize = "any"
+
+// mtu reads an MTU. Whether it is too small depends on the link's family.
 func mtu(d *decoder, n node) (uint64, bool) {
 	v, ok := wholeNumber(d, n, fmt.Sprintf("an MTU of %d to %d bytes", minMTU, maxMTU))
 	switch {
 	case !ok:
 		return 0, false
-	case v < minMTU:
-		d.problem(n.place(), Problem{
-			Text:     fmt.Sprintf("mtu %d is too small", v),
-			Expected: fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU),
-		})
+	case v == 0:
+		d.wantMTU(field[uint64]{place: n.place(), state: good}, DualStack)
+		return 0, false
 	case v > maxMTU:
 		d.problem(n.place(), Problem{
 			Text:     fmt.Sprintf("mtu %d is too large", v),
 			Expected: fmt.Sprintf("at most %d bytes: no IP packet is larger", maxMTU),
 		})
-	default:
-		return v, true
+		return 0, false
 	}
-	return 0, false
+	return v, true
+}
+
+// wantMTU reports an MTU that is too small for what the link carries.
+func (d *decoder) wantMTU(f field[uint64], carries Family) bool {
+	p := Problem{Text: fmt.Sprintf("mtu %d is too small", f.value)}
+	switch {
+	case f.state != good:
+		return false
+	case carries == IPv4Only && f.value < minMTU4:
+		p.Expected = fmt.Sprintf("at least %d bytes: IPv4 needs them (RFC 791 section 3.1)", minMTU4)
+	case carries != IPv4Only && f.value < minMTU:
+		p.Expected = fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU)
+	default:
+		return true
+	}
+	d.problem(f.place, p)
+	return false
 }
 
 // ends reads the mapping of a link's addresses.
