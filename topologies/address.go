@@ -11,7 +11,7 @@ type family int
 const (
 	ipv4 family = iota
 	ipv6
-	versions
+	families
 )
 
 func (f family) String() string { return [...]string{"IPv4", "IPv6"}[f] }
@@ -54,7 +54,7 @@ func (d *decoder) addresses(i int, l *fileLink, carries Family, endpoints [2]str
 	given := d.givenAddresses(l, carries, endpoints)
 	var out [2][]netip.Prefix
 	var subnets []subnet
-	for f := range versions {
+	for f := range families {
 		a, b := given[0][f], given[1][f]
 		s := subnet{link: l.name.value}
 		switch {
@@ -85,7 +85,7 @@ func (d *decoder) addresses(i int, l *fileLink, carries Family, endpoints [2]str
 }
 
 // givenAddresses returns what the file sets, by endpoint and family.
-func (d *decoder) givenAddresses(l *fileLink, carries Family, endpoints [2]string) (given [2][versions]field[netip.Prefix]) {
+func (d *decoder) givenAddresses(l *fileLink, carries Family, endpoints [2]string) (given [2][families]field[netip.Prefix]) {
 	for _, end := range l.addresses.value {
 		i := -1
 		for j, name := range endpoints {

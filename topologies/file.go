@@ -37,8 +37,10 @@ const (
 type file struct {
 	name       field[string]
 	seed       field[uint64]
-	nodes      field[[]field[string]]
+	start      field[Start]
+	nodes      field[[]fileNode]
 	links      field[[]field[fileLink]]
+	events     field[[]field[fileEvent]]
 	experiment field[fileExperiment]
 }
 
@@ -89,14 +91,24 @@ func fileKeys(profiles []string) []key[file] {
 			decode: at(func(f *file) *field[uint64] { return &f.seed }, integer("a seed", 0, maxSeed)),
 		},
 		{
-			name: "nodes", required: true, doc: "the hosts of the lab, each a network namespace, as in {client: {}, server: {}}",
+			name: "start", doc: "when the clock of steps, traces and events starts: first-packet on any wire (the default), up or manual",
+			schema: wordSchema(words(starts())),
+			decode: at(func(f *file) *field[Start] { return &f.start }, wordOf("start", starts())),
+		},
+		{
+			name: "nodes", required: true, doc: "the nodes of the lab, each a network namespace, as in {client: {}, middle: {kind: router}}",
 			schema: nodesSchema(),
-			decode: at(func(f *file) *field[[]field[string]] { return &f.nodes }, nodes),
+			decode: at(func(f *file) *field[[]fileNode] { return &f.nodes }, nodes),
 		},
 		{
 			name: "links", required: true, doc: "the connections between nodes, a list",
 			schema: listSchema(objectSchema(linkKeys(profiles)), 1, maxLinks),
 			decode: at(func(f *file) *field[[]field[fileLink]] { return &f.links }, list(mapping(linkKeys(profiles), misplacedInLink()))),
+		},
+		{
+			name: "events", doc: "what changes in the course of time, a list such as [{at: 5s, link: lte, down: 2s}]",
+			schema: listSchema(objectSchema(eventKeys()), 0, maxEvents),
+			decode: at(func(f *file) *field[[]field[fileEvent]] { return &f.events }, list(mapping(eventKeys(), nil))),
 		},
 		{
 			name: "experiment", doc: "what `run` does with the lab",
@@ -130,8 +142,8 @@ func linkKeys(profiles []string) []key[fileLink] {
 		},
 		{
 			name: "family", doc: "the only IP version that it carries: ipv4 or ipv6; both unless set",
-			schema: wordSchema(words(families())),
-			decode: at(func(l *fileLink) *field[Family] { return &l.family }, wordOf("family", families())),
+			schema: wordSchema(words(oneFamily())),
+			decode: at(func(l *fileLink) *field[Family] { return &l.family }, wordOf("family", oneFamily())),
 		},
 		{
 			name: "wired", doc: "true: it has a wire even without impairments, for a change by hand; false unless set",

@@ -308,7 +308,7 @@ func TestMany(t *testing.T) {
 		}
 		b.WriteString("links:\n")
 		for i := range links {
-			b.WriteString(fmt.Sprint("  - {name: l", i, ", endpoints: [n0, n1]}\n"))
+			b.WriteString(fmt.Sprint("  - {name: l", i, ", endpoints: [n", i%nodes, ", n", (i+1)%nodes, "]}\n"))
 		}
 		return []byte(b.String())
 	}

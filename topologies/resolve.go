@@ -12,29 +12,16 @@ import (
 func (d *decoder) resolve(f *file, profiles []profile, engines []string) Topology {
 	t := Topology{Name: f.name.value, Seed: f.seed.or(defaultSeed)}
 	nodes := d.nodes(f)
-	for _, n := range nodes {
-		t.Nodes = append(t.Nodes, Node{Name: n.value})
+	for i := range f.nodes.value {
+		t.Nodes = append(t.Nodes, f.nodes.value[i].node())
 	}
 	t.Links = d.links(f, nodes, profiles)
+	d.connections(f, t.Links)
+	t.Start = f.start.or(StartFirstPacket)
+	t.Events = d.events(&f.events, t)
 	t.Traces = d.traces.used
-	t.Experiment = d.experiment(&f.experiment, nodes, t.Links, engines)
+	t.Experiment = d.experiment(&f.experiment, nodes, t, engines)
 	return t
-}
-
-// nodes returns the names of all nodes, also of those with a problem: a link to a
-// node with a bad name is not a second problem. It is nil when the file does not
-// say which nodes there are.
-func (d *decoder) nodes(f *file) []field[string] {
-	if f.nodes.state != good {
-		return nil
-	}
-	switch n := len(f.nodes.value); {
-	case n < 2:
-		d.problem(f.nodes.place, Problem{Text: fmt.Sprintf("only %s", count(n, "node")), Expected: "at least two, such as {client: {}, server: {}}"})
-	case n > maxNodes:
-		d.problem(f.nodes.value[maxNodes].place, Problem{Text: count(n, "node"), Expected: fmt.Sprintf("at most %d", maxNodes)})
-	}
-	return f.nodes.value
 }
 
 func (d *decoder) links(f *file, nodes []field[string], profiles []profile) []Link {

@@ -43,8 +43,20 @@ const (
 	NAT    NodeKind = "nat"    // forwards them, and masquerades those from Inside
 )
 
+func kinds() []NodeKind { return []NodeKind{Host, Router, NAT} }
+
+// String returns the word of the file.
+func (k NodeKind) String() string {
+	if k == Host {
+		return "host"
+	}
+	return string(k)
+}
+
 // Forwards reports whether the node forwards packets.
-func (n Node) Forwards() bool { return n.Kind != Host }
+func (n Node) Forwards() bool { return n.Kind.forwards() }
+
+func (k NodeKind) forwards() bool { return k != Host }
 
 // Start says when the clock of traces, steps and events starts.
 type Start string
@@ -56,6 +68,16 @@ const (
 	StartManual      Start = "manual" // by `tquiclab start`
 )
 
+func starts() []Start { return []Start{StartFirstPacket, StartUp, StartManual} }
+
+// String returns the word of the file.
+func (s Start) String() string {
+	if s == StartFirstPacket {
+		return "first-packet"
+	}
+	return string(s)
+}
+
 // Family says which IP versions a link carries.
 type Family string
 
@@ -66,7 +88,7 @@ const (
 	IPv6Only  Family = "ipv6"
 )
 
-func families() []Family { return []Family{IPv4Only, IPv6Only} }
+func oneFamily() []Family { return []Family{IPv4Only, IPv6Only} }
 
 // String returns the word of the file.
 func (f Family) String() string { return string(f) }

@@ -10,34 +10,6 @@ import (
 
 const maxSeed = math.MaxUint64
 
-// nodes reads the mapping of nodes: names, each with nothing under it yet.
-func nodes(d *decoder, n node) ([]field[string], bool) {
-	var nodes []field[string]
-	readName := nameOf("node", maxNodeName, "it becomes part of a namespace's name", nil)
-	ok := d.pairs(n, func(name, value node) {
-		var f field[string]
-		at(func(f *field[string]) *field[string] { return f }, readName)(d, name, &f)
-		nodes = append(nodes, f)
-		if isNull(value.Node) {
-			return // `client:` on a line of its own
-		}
-		d.pairs(value, func(key, _ node) {
-			d.problem(place{key.place().position, value.path}, Problem{Text: "unknown key " + quote(key.Value), Expected: "nothing: nodes have no settings"})
-		})
-	})
-	return nodes, ok
-}
-
-func nodesSchema() schema {
-	return schema{
-		"type":                 "object",
-		"propertyNames":        schema{"pattern": namePattern(maxNodeName)},
-		"additionalProperties": schema{"type": []string{"object", "null"}, "maxProperties": 0},
-		"minProperties":        2,
-		"maxProperties":        maxNodes,
-	}
-}
-
 // anySize is the word that files write for no limit of a size.
 const anySize = "any"
 
