@@ -185,10 +185,13 @@ func generatedTime(d *decoder, n node) (time.Duration, bool) {
 
 // parseLimitedRate is ParseRate without the word for no limit.
 func parseLimitedRate(text string) (emulation.Rate, error) {
-	if text == Unlimited {
-		return 0, &QuantityError{Text: quote(text) + " is no rate here", Expected: rateMeasure().wanted()}
+	m := rateMeasure()
+	m.zero = ""
+	n, _, err := m.parse(text)
+	if err == nil && n == 0 {
+		err = &QuantityError{Text: quote(text) + " lets nothing pass", Expected: m.what + " above 0; a step with an outage has rate: " + none}
 	}
-	return ParseRate(text)
+	return emulation.Rate(n), asError(err)
 }
 
 func models() []string {
@@ -213,7 +216,7 @@ func (d *decoder) schedule(f field[[]field[fileStep]]) *emulation.Schedule {
 	before := len(d.problems)
 	var step emulation.Step
 	for i, item := range f.value {
-		if item.state != good || item.value.at.state != good {
+		if v := &item.value; item.state != good || v.at.state != good || v.rate.state == bad || v.delay.state == bad || v.loss.state == bad {
 			return nil
 		}
 		columns := d.step(&item.value, &step)

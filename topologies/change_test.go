@@ -66,7 +66,7 @@ func TestParsePatch(t *testing.T) {
 		{"rate={a:&x", "rate: "},
 		{"up.jitter=31ms", "up.jitter: jitter 31ms exceeds the delay 30ms in force: expected at most the delay"},
 		{"up.delay=1ms", "up.delay: jitter 5ms in force exceeds the delay 1ms"},
-		{"up.rate=unlimited", "up.rate: queue 100ms in force without a rate"},
+		{"up.rate=unlimited", "up.rate: queue {limit: 100ms, discipline: drop-tail, mark: 20packets} in force without a rate"},
 		{"mtu=1000", "mtu: mtu 1000 is too small: expected at least 1280 bytes"},
 		{"capacity.trace=x.down", `capacity.trace: the file "x.down" cannot be read here`},
 		{"rate=", "rate: no value: expected a rate"},

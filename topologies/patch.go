@@ -187,6 +187,15 @@ func (d *decoder) fourState(f *field[fileFourState], base emulation.FourState) (
 		d.problem(f.place, Problem{Text: "a chain of four states that never leaves the first", Expected: "p13 or p14 above 0%, or none"})
 		return out, false
 	}
+	for _, sum := range []struct {
+		names string
+		value float64
+	}{{"p13 and p14", out.P13 + out.P14}, {"p31 and p32", out.P31 + out.P32}} {
+		if sum.value > 1 {
+			d.problem(f.place, Problem{Text: sum.names + " are over 100% in sum", Expected: "at most 100%: they are the ways out of one state"})
+			return out, false
+		}
+	}
 	return out, true
 }
 
@@ -306,7 +315,7 @@ func (d *decoder) wireMTU(f field[fileMTU], base emulation.Impairments, v *emula
 		return false
 	case m.size.state == good && m.size.value != 0 && !d.wantMTU(m.size, by.carries):
 		return false
-	case v.MTU == 0 && m.tooBig.state == absent:
+	case v.MTU == 0 && (m.tooBig.state == absent || m.size.state == absent && !f.part): // the latter is reported
 		v.TooBig = emulation.TooBigSilent
 	case v.MTU == 0 && v.TooBig != emulation.TooBigSilent:
 		d.problem(m.tooBig.place, Problem{Text: "too-big without a size", Expected: "a size beside it: without one nothing is too big"})
@@ -406,8 +415,11 @@ func (d *decoder) sources(at place, names string, states ...state) bool {
 		}
 		sound = sound && s != bad
 	}
-	if n != 1 {
-		d.problem(at, Problem{Text: fmt.Sprintf("%d sources", n), Expected: "one of " + names})
+	if text := "no source"; n != 1 {
+		if n > 1 {
+			text = count(n, "source")
+		}
+		d.problem(at, Problem{Text: text, Expected: "one of " + names})
 	}
 	return n == 1 && sound
 }

@@ -170,7 +170,7 @@ func (d *decoder) combination(i emulation.Impairments, w *direction, fallback pl
 	}
 	if i.Queue != (emulation.Queue{}) && i.MeanRate() == 0 && i.Slot == (emulation.Slot{}) {
 		d.problem(placeOf(fallback, w.queue.place, w.rate.place, w.capacity.place, w.steps.place), Problem{
-			Text:     fmt.Sprintf("queue %s%s without a rate: no packet would ever wait", FormatQueue(i.Queue), from(emulation.FieldQueue)),
+			Text:     fmt.Sprintf("queue %s%s without a rate: no packet would ever wait", formatQueue(i.Queue), from(emulation.FieldQueue)),
 			Expected: "a rate beside it, or queue: unlimited",
 		})
 	}

@@ -144,21 +144,23 @@ func (d *decoder) events(f *field[[]field[fileEvent]], t Topology) []Event {
 	}
 	var events []Event
 	var from []*field[fileEvent] // where each comes from
-	before := len(d.problems)
+	unsound := map[string]bool{} // links whose events have problems
 	for i := range f.value {
+		before := len(d.problems)
 		if f.value[i].state != good {
 			continue
 		}
 		for _, e := range d.event(&f.value[i], t, len(events)) {
 			events, from = append(events, e), append(from, &f.value[i])
 		}
+		if e := &f.value[i].value; len(d.problems) > before || e.at.state != good || e.set.state == bad {
+			unsound[e.link.value] = true
+		}
 	}
-	if t.Events = events; len(d.problems) > before {
-		return events
-	}
+	t.Events = events
 	for i := range t.Links {
 		l := &t.Links[i]
-		if slices.ContainsFunc(events, func(e Event) bool { return e.Link == l.Name }) {
+		if !unsound[l.Name] && slices.ContainsFunc(events, func(e Event) bool { return e.Link == l.Name }) {
 			l.Wired = true
 			d.played(t, l, "up", from)
 			d.played(t, l, "down", from)
@@ -381,6 +383,9 @@ func (d *decoder) played(t Topology, l *Link, way string, from []*field[fileEven
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return int(t.Events[a].At - t.Events[b].At) })
 	state := lightened(l.Direction(way))
+	if state.Validate() != nil {
+		return // reported
+	}
 	for _, i := range order {
 		e := t.Events[i]
 		state = lightened(state.With(e.Set))
