@@ -85,9 +85,14 @@ func (l Loader) Find(nameOrPath string) (Topology, error) {
 	if err == nil {
 		return Topology{}, fmt.Errorf("%s is a directory: %w: give a file or a name of the catalogue", nameOrPath, ErrNotFound)
 	}
-	near := nearest(strings.TrimSuffix(filepath.Base(name), "."), names)
+	near := nearest(name, names)
 	if len(near) == 0 {
-		return Topology{}, fmt.Errorf("%w: no file %s, and the catalogue has only %s", ErrNotFound, quote(nameOrPath), strings.Join(names, ", "))
+		near = nearest(strings.TrimSuffix(filepath.Base(name), "."), names)
 	}
+	if len(near) == 0 {
+		return Topology{}, fmt.Errorf("%w: no file %s, and not in the catalogue, which `tquiclab topologies list` prints", ErrNotFound, quote(nameOrPath))
+	}
+	const most = 3
+	near = near[:min(len(near), most)]
 	return Topology{}, fmt.Errorf("%w: no file %s, and not in the catalogue; did you mean %s?", ErrNotFound, quote(nameOrPath), strings.Join(near, " or "))
 }

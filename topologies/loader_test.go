@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,10 +104,7 @@ experiment: {from: client, to: server, engines: [tcp]}
 // TestOverrides: up and down override the profile key by key, and unlimited
 // takes away what it set.
 func TestOverrides(t *testing.T) {
-	lte := Profiles()[1]
-	if lte.Name != "lte" {
-		t.Fatalf("the second profile is %s", lte.Name)
-	}
+	lte := Profiles()[slices.Index(profileNames(), "lte")]
 	parse := func(rest string) Link {
 		return mustParse(t, "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], profile: lte"+rest+"}]\n").Links[0]
 	}
@@ -195,6 +193,8 @@ func TestFind(t *testing.T) {
 		"lte-wifi":          "lte-wifi", // a directory of that name is no file
 		"lte-wifi.yml":      "lte-wifi",
 		"lte-wifi-lossless": "lte-wifi-lossless",
+		"bench/jit-5":       "bench-jit-5",
+		"bench/jit-5.yaml":  "bench-jit-5",
 	} {
 		got, err := Loader{}.Find(arg)
 		if err != nil || got.Name != want {
@@ -204,10 +204,13 @@ func TestFind(t *testing.T) {
 	for arg, want := range map[string]string{
 		"lte-wfi":       "did you mean lte-wifi?",
 		"lte":           "did you mean lte-wifi or",
-		"dual_lte.yaml": "did you mean dual-lte?",
+		"dual_lte.yaml": "did you mean dual-lte or",
 		"sub/lte-wifi2": "did you mean lte-wifi",
-		"zzz":           "the catalogue has only direct, direct-2, dual-lte",
-		"":              "the catalogue has only direct",
+		"bench/jit-55":  "did you mean bench/jit-5",
+		"bench/rtt_40":  "did you mean bench/rtt-40",
+		"bench":         "did you mean bench/",
+		"zzz":           "not in the catalogue, which `tquiclab topologies list` prints",
+		"":              "not in the catalogue, which `tquiclab topologies list` prints",
 		"sub":           "sub is a directory",
 	} {
 		_, err := Loader{}.Find(arg)

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tquiclab/tquiclab/emulation"
 )
@@ -45,13 +46,16 @@ func Profiles() []Profile {
 	return out
 }
 
-// embeddedProfiles returns the profiles as they are read, by name.
-func embeddedProfiles() []profile {
+// embeddedProfiles returns the profiles as they are read, by name. They are a constant
+// that costs milliseconds to read, so that it is read once.
+func embeddedProfiles() []profile { return readProfiles() }
+
+var readProfiles = sync.OnceValue(func() []profile {
 	d := decoder{file: "profiles.yaml"}
 	profiles := d.profiles()
 	d.wantNone()
 	return profiles
-}
+})
 
 func (d *decoder) profiles() []profile {
 	var profiles []profile
