@@ -1,6 +1,11 @@
 package topologies
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tquiclab/tquiclab/emulation"
+)
 
 // experiment returns nil where the file has none.
 func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], t Topology, engines []string) *Experiment {
@@ -116,4 +121,16 @@ func such(words []string) string {
 // DefaultWorkload is what an experiment runs that says nothing of its workload.
 func DefaultWorkload() Workload {
 	return Workload{Kind: defaultKind, Duration: defaultDuration, Streams: 1, Connections: 1}
+}
+
+// CheckExperiment returns what is wrong with an experiment that was put into a
+// resolved topology, as Problems, by the rules for files. It reads no files.
+func (l Loader) CheckExperiment(t Topology) error {
+	t.Events, t.Traces = nil, nil
+	t.Links = slices.Clone(t.Links)
+	for i := range t.Links {
+		t.Links[i].Profile, t.Links[i].Up, t.Links[i].Down = "", emulation.Impairments{}, emulation.Impairments{}
+	}
+	_, err := l.Parse("experiment", []byte(Show(t)))
+	return err
 }

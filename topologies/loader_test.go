@@ -359,3 +359,28 @@ func TestLineEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckExperiment: the rules for files hold for what flags make, and a topology
+// with traces from files needs none of them for that.
+func TestCheckExperiment(t *testing.T) {
+	f := newFolder(t, traceFiles())
+	topology, err := f.load(t, "capacity: {trace: lte.down}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology.Experiment = &Experiment{From: "a", To: "b", Workload: DefaultWorkload(), Engines: []string{"tcp"}, Rounds: 3}
+	l := Loader{Engines: knownEngines()}
+	if err := l.CheckExperiment(topology); err != nil {
+		t.Error(err)
+	}
+	topology.Experiment.Rounds, topology.Experiment.Engines = 0, []string{"tpc"}
+	err = l.CheckExperiment(topology)
+	for _, want := range []string{"experiment.rounds: 0 is out of range", `experiment.engines[0]: unknown engine "tpc"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if topology.Links[0].Up.Capacity == nil {
+		t.Error("the check changes the topology")
+	}
+}
