@@ -60,7 +60,7 @@ func TestDocsExamples(t *testing.T) {
 		}
 	}
 	for _, k := range allKeys() {
-		if !regexp.MustCompile(`(?m)(^|[\s{,])` + k + `:(\s|$)`).MatchString(all) && !slices.Contains([]string{"duration", "sha256"}, k) {
+		if !regexp.MustCompile(`(?m)(^|[\s{,])`+k+`:(\s|$)`).MatchString(all) && !slices.Contains([]string{"duration", "sha256"}, k) {
 			t.Errorf("no example uses %s", k)
 		}
 	}

@@ -240,6 +240,16 @@ func TestLoadErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// One of 100 MB is not read to its end.
+	if err := os.WriteFile("huge.yaml", []byte("name: lab\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate("huge.yaml", 100<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Loader{}).Load("huge.yaml"); err == nil || !strings.Contains(err.Error(), "the file has more than 1MiB") {
+		t.Errorf("100 MiB: %v", err)
+	}
 	// A device without an end is read no further than a file may be long.
 	if _, err := (Loader{}).Load("/dev/zero"); err == nil {
 		t.Error("/dev/zero loads")
@@ -337,6 +347,11 @@ func TestMany(t *testing.T) {
 		"many comments": strings.Repeat("#\n", big/2),
 		"many engines":  head + "engines: [" + strings.Repeat("tcp@x,", big/6-30) + "]}",
 		"many pins":     head + "engines: [tcp@x" + strings.Repeat("+x", big/2-100) + "]}",
+		"alias bomb":    aliasBomb(),
+		"many events":   "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {delay: 1s}}]\nevents:\n" + strings.Repeat("- {at: 1s, link: x, set: {jitter: 2s}}\n", big/40),
+		"many at once":  "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {delay: 1s}}]\nevents:\n" + strings.Repeat("- {at: 1s, link: x, set: {jitter: 2s}}\n", maxEvents),
+		"many steps":    "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {steps: [" + strings.Repeat("{at: 0s, rate: 1mbit},", big/30) + "]}}]\n",
+		"many packets":  "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {loss: {packets: [" + strings.Repeat("1,", big) + "]}}}]\n",
 		"many anchors":  "a: " + "[" + strings.Repeat("&a b, ", big/6-2) + "]",
 	} {
 		_, err := Loader{}.Parse("lab.yaml", []byte(text))
@@ -344,6 +359,15 @@ func TestMany(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// aliasBomb is nine levels of nine aliases each.
+func aliasBomb() string {
+	b := "a0: &a0 [lol]\n"
+	for i := range 9 {
+		b += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), ", "))
+	}
+	return b
 }
 
 // TestLineEnds: a file saved with CRLF, with a byte order mark or without a last

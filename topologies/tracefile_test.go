@@ -78,7 +78,8 @@ func TestTraceFiles(t *testing.T) {
 		{`steps: {csv: "sub/it's.csv", repeat: 9s}`, emulation.Impairments{Steps: steps(9 * time.Second)}, TraceFile{Kind: TraceCSV, Source: "sub/it's.csv"}},
 		{
 			"delay: 5ms, jitter: {width: 2ms, distribution: table, table: odd.dist}",
-			emulation.Impairments{Delay: 5e6, Jitter: 2e6, Distribution: emulation.Empirical, JitterTable: &table}, TraceFile{Kind: TraceTable, Source: "odd.dist"},
+			emulation.Impairments{Delay: 5e6, Jitter: 2e6, Distribution: emulation.Empirical, JitterTable: &table},
+			TraceFile{Kind: TraceTable, Source: "odd.dist"},
 		},
 	} {
 		t.Run(tt.up, func(t *testing.T) {
