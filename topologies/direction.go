@@ -33,18 +33,6 @@ type fileJitter struct {
 	sha256       field[string]
 }
 
-type fileLoss struct {
-	random         field[float64]
-	gilbertElliott field[fileGilbertElliott]
-	fourState      field[fileFourState]
-	every          field[uint64]
-	packets        field[[]field[uint64]]
-}
-
-type fileGilbertElliott struct{ p, r, h, k field[float64] }
-
-type fileFourState struct{ p13, p31, p32, p23, p14 field[float64] }
-
 type fileReorder struct {
 	probability field[float64]
 	gap         field[uint64]
@@ -165,82 +153,6 @@ func jitterKeys() []key[fileJitter] {
 			name: "sha256", doc: "what the table's file must have, in hex",
 			schema: textSchema(hashPattern),
 			decode: at(func(j *fileJitter) *field[string] { return &j.sha256 }, quantity(parseHash)),
-		},
-	}
-}
-
-func lossKeys() []key[fileLoss] {
-	return []key[fileLoss]{
-		{
-			name: "random", doc: "independent for each packet, such as 0.1%",
-			schema: percentSchema(),
-			decode: at(func(l *fileLoss) *field[float64] { return &l.random }, quantity(ParsePercent)),
-		},
-		{
-			name: "gilbert-elliott", doc: "bursts by a chain of two states: {p: 1%, r: 20%, h: 0%, k: 100%}, or none",
-			schema: orWord(objectSchema(gilbertElliottKeys()), none),
-			decode: at(func(l *fileLoss) *field[fileGilbertElliott] { return &l.gilbertElliott }, orNone(mapping(gilbertElliottKeys(), nil))),
-		},
-		{
-			name: "four-state", doc: "bursts by a chain of four states: {p13: 1%, p31: 50%, p32: 5%, p23: 50%, p14: 0.1%}, or none",
-			schema: orWord(objectSchema(fourStateKeys()), none),
-			decode: at(func(l *fileLoss) *field[fileFourState] { return &l.fourState }, orNone(mapping(fourStateKeys(), nil))),
-		},
-		{
-			name: "every", doc: "every n-th packet, such as 100, or none",
-			schema: orWord(integerSchema(1, mostPackets), none),
-			decode: at(func(l *fileLoss) *field[uint64] { return &l.every }, orNone(integer("a number of packets", 1, mostPackets))),
-		},
-		{
-			name: "packets", doc: "these packets by their number from 1, ascending, such as [1, 3, 15], or none",
-			schema: orWord(listSchema(integerSchema(1, maxSeed), 1, maxListed), none),
-			decode: at(func(l *fileLoss) *field[[]field[uint64]] { return &l.packets }, orNone(list(integer("a packet's number", 1, maxSeed)))),
-		},
-	}
-}
-
-func gilbertElliottKeys() []key[fileGilbertElliott] {
-	return []key[fileGilbertElliott]{
-		{
-			name: "p", required: true, doc: "how often the good state turns bad, per packet", schema: percentSchema(),
-			decode: at(func(g *fileGilbertElliott) *field[float64] { return &g.p }, quantity(ParsePercent)),
-		},
-		{
-			name: "r", required: true, doc: "how often the bad state turns good, per packet", schema: percentSchema(),
-			decode: at(func(g *fileGilbertElliott) *field[float64] { return &g.r }, quantity(ParsePercent)),
-		},
-		{
-			name: "h", doc: "how many packets pass in the bad state, 0% unless set", schema: percentSchema(),
-			decode: at(func(g *fileGilbertElliott) *field[float64] { return &g.h }, quantity(ParsePercent)),
-		},
-		{
-			name: "k", doc: "how many packets pass in the good state, 100% unless set", schema: percentSchema(),
-			decode: at(func(g *fileGilbertElliott) *field[float64] { return &g.k }, quantity(ParsePercent)),
-		},
-	}
-}
-
-func fourStateKeys() []key[fileFourState] {
-	return []key[fileFourState]{
-		{
-			name: "p13", required: true, doc: "from passing to a burst of losses", schema: percentSchema(),
-			decode: at(func(f *fileFourState) *field[float64] { return &f.p13 }, quantity(ParsePercent)),
-		},
-		{
-			name: "p31", required: true, doc: "from a burst of losses back to passing", schema: percentSchema(),
-			decode: at(func(f *fileFourState) *field[float64] { return &f.p31 }, quantity(ParsePercent)),
-		},
-		{
-			name: "p32", doc: "from losing to passing within a burst, 0% unless set", schema: percentSchema(),
-			decode: at(func(f *fileFourState) *field[float64] { return &f.p32 }, quantity(ParsePercent)),
-		},
-		{
-			name: "p23", doc: "from passing to losing within a burst, 100% unless set", schema: percentSchema(),
-			decode: at(func(f *fileFourState) *field[float64] { return &f.p23 }, quantity(ParsePercent)),
-		},
-		{
-			name: "p14", doc: "from passing to one lost alone, 0% unless set", schema: percentSchema(),
-			decode: at(func(f *fileFourState) *field[float64] { return &f.p14 }, quantity(ParsePercent)),
 		},
 	}
 }

@@ -158,27 +158,6 @@ func (d *decoder) impairments(fallback place, f field[direction], profile *direc
 	return i
 }
 
-// combination reports what cannot be emulated together. from says where a field comes
-// from that w does not have.
-func (d *decoder) combination(i emulation.Impairments, w *direction, fallback place, from func(emulation.Fields) string) {
-	n := len(d.problems)
-	if i.Jitter > i.Delay && i.Steps == nil {
-		d.problem(placeOf(fallback, w.jitter.place, w.delay.place), Problem{
-			Text:     fmt.Sprintf("jitter %s%s exceeds the delay %s%s", FormatTime(i.Jitter), from(emulation.FieldJitter), FormatTime(i.Delay), from(emulation.FieldDelay)),
-			Expected: "at most the delay",
-		})
-	}
-	if i.Queue != (emulation.Queue{}) && i.MeanRate() == 0 && i.Slot == (emulation.Slot{}) {
-		d.problem(placeOf(fallback, w.queue.place, w.rate.place, w.capacity.place, w.steps.place), Problem{
-			Text:     fmt.Sprintf("queue %s%s without a rate: no packet would ever wait", formatQueue(i.Queue), from(emulation.FieldQueue)),
-			Expected: "a rate beside it, or queue: unlimited",
-		})
-	}
-	if err := i.Validate(); err != nil && len(d.problems) == n {
-		d.blame(err, w, fallback)
-	}
-}
-
 // placeOf returns the first of places that the file has, or fallback.
 func placeOf(fallback place, places ...place) place {
 	for _, p := range places {

@@ -14,8 +14,14 @@ import (
 	"github.com/tquiclab/tquiclab/emulation"
 )
 
-// prefixes lets cmp compare addresses.
-func prefixes() cmp.Option { return cmpopts.EquateComparable(netip.Prefix{}) }
+// prefixes lets cmp compare addresses, and long traces at once.
+func prefixes() cmp.Option {
+	return cmp.Options{
+		cmpopts.EquateComparable(netip.Prefix{}),
+		cmp.Comparer(func(a, b emulation.Trace) bool { return slices.Equal(a, b) }),
+		cmp.Comparer(func(a, b []emulation.Step) bool { return slices.Equal(a, b) }),
+	}
+}
 
 // TestShowParses: what Show prints, Parse reads as the same topology.
 func TestShowParses(t *testing.T) {
