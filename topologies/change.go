@@ -81,6 +81,22 @@ func (l Loader) ParsePatch(assignments []string, base Link) ([]DirectionPatch, e
 	return patches, nil
 }
 
+// FormatPatch returns a patch as assignments, in the order of the keys: rate=5mbit
+// loss=1%. Long schedules and traces, which no assignment could hold, are named by
+// their rate.
+func FormatPatch(p emulation.Patch) string {
+	const most = 8
+	var words []string
+	for _, w := range settings(p.Values, p.Fields, nil) {
+		name, value, _ := strings.Cut(w, ": ")
+		if s := p.Values.Steps; name == "steps" && s != nil && len(s.Steps) > most {
+			value = fmt.Sprintf("%d steps of %s", len(s.Steps), FormatRate(threeDigits(s.MeanRate())))
+		}
+		words = append(words, name+"="+value)
+	}
+	return strings.Join(words, " ")
+}
+
 // changed returns the patch of one direction.
 func (d *decoder) changed(c *change, own direction, base emulation.Impairments, by origin) emulation.Patch {
 	both, sound := d.patch(&c.both, base, by)

@@ -131,6 +131,34 @@ func TestParsePatchFields(t *testing.T) {
 	}
 }
 
+func TestFormatPatch(t *testing.T) {
+	for text, want := range map[string]string{
+		"loss=2% rate=1mbit":                        "rate=1mbit loss=2%",
+		"jitter.distribution=normal":                "jitter={width: 5ms, distribution: normal}",
+		"down.mtu=any":                              "mtu=any",
+		"capacity.generate=lte capacity.mean=9mbit": "capacity=a trace of 9mbit",
+		"steps.generate=starlink steps.mean=9mbit":  "steps=595 steps of 9mbit",
+		"steps=[{at:0s,rate:1mbit}]":                "steps=[{at: 0s, rate: 1mbit}]",
+		"capacity=none blackhole=true":              "capacity=none blackhole=true",
+	} {
+		text = strings.NewReplacer("at:0s", "at: 0s", "rate:1", "rate: 1").Replace(text)
+		words := strings.Split(text, " ")
+		if strings.HasPrefix(text, "steps=[") {
+			words = []string{text}
+		}
+		base := changing()
+		base.Down.Jitter = base.Up.Jitter
+		patches, err := Loader{}.ParsePatch(words, base)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := FormatPatch(patches[0].Patch); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
 // FuzzPatch: any assignments give patches that leave the link valid, or problems in
 // one line each.
 func FuzzPatch(f *testing.F) {

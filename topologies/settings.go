@@ -75,8 +75,8 @@ func (t Topology) sources(link, way string, event int) sources {
 	return s
 }
 
-// settings returns the fields of i key by key, as a file has them. Traces that no
-// source is known of are written out.
+// settings returns the fields of i key by key, as a file has them. A capacity trace
+// that no source is known of has no such form: it is named by its rate.
 func settings(i emulation.Impairments, fields emulation.Fields, from sources) []string {
 	stepped := emulation.StepColumns(0)
 	if i.Steps != nil {
@@ -115,6 +115,8 @@ func formatCapacity(t *emulation.Trace, from TraceFile) string {
 		return none
 	case from.Kind == TraceGenerated:
 		return "{" + from.Source + "}"
+	case from.Kind == "":
+		return "a trace of " + FormatRate(threeDigits(t.MeanRate()))
 	}
 	return fmt.Sprintf("{trace: %s, sha256: %s}", quoted(from.Source), plain(from.SHA256))
 }

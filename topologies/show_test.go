@@ -1,6 +1,7 @@
 package topologies
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -37,6 +38,14 @@ func TestShowParses(t *testing.T) {
 		}
 		if got.Hash() != want.Hash() {
 			t.Fatal("the hash differs")
+		}
+		data, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var decoded Topology // as labs and results keep it
+		if err := json.Unmarshal(data, &decoded); err != nil || decoded.Hash() != want.Hash() {
+			t.Fatalf("JSON loses something: %v\n%s", err, cmp.Diff(want, decoded, prefixes()))
 		}
 	})
 }

@@ -143,7 +143,7 @@ func (s *traces) read(kind TraceKind, name string) *traced {
 	data, err := readBounded(file, min(maxTraceFile, maxTraceBytes-s.bytes))
 	s.bytes += int64(len(data))
 	if err != nil {
-		return &traced{problems: []Problem{{Text: err.Error(), Expected: fmt.Sprintf("a regular file of at most %s; its name is relative to the topology's folder", FormatSize(maxTraceFile))}}}
+		return &traced{problems: []Problem{{Text: err.Error(), Expected: fmt.Sprintf("a regular file of at most %s, all of them %s; its name is relative to the topology's folder", FormatSize(maxTraceFile), FormatSize(maxTraceBytes))}}}
 	}
 	sum := sha256.Sum256(data)
 	t := &traced{sha256: hex.EncodeToString(sum[:])}
@@ -195,7 +195,8 @@ func fileProblems(err error) []Problem {
 
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", "; ") }
 
-// readBounded reads a regular file that is not too long. Neither a FIFO without a
+// readBounded reads a regular file that is not too long; of one that turns out to be,
+// what was read comes with the error. Neither a FIFO without a
 // writer nor a file that never ends holds it up.
 func readBounded(name string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -220,7 +221,7 @@ func readBounded(name string, most int64) ([]byte, error) {
 		n, err := io.CopyN(&data, f, 1<<20)
 		switch {
 		case int64(data.Len()) > most:
-			return nil, fmt.Errorf("read trace: %s goes on after %s", name, FormatSize(emulation.ByteCount(most)))
+			return data.Bytes(), fmt.Errorf("read trace: %s goes on after %s", name, FormatSize(emulation.ByteCount(most)))
 		case err == io.EOF:
 			return data.Bytes(), nil
 		case err != nil:

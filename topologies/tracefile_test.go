@@ -152,7 +152,7 @@ func TestBadTraceFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ up, want string }{
-		{"capacity: {trace: missing}", "no such file or directory: expected a regular file of at most 64MiB; its name is relative to the topology's folder"},
+		{"capacity: {trace: missing}", "no such file or directory: expected a regular file of at most 64MiB, all of them 256MiB; its name is relative to the topology's folder"},
 		{"capacity: {trace: dir}", "dir is no regular file"},
 		{"capacity: {trace: fifo}", "fifo is no regular file"},
 		{"capacity: {trace: /dev/zero}", "/dev/zero is no regular file"},
