@@ -40,6 +40,7 @@ func TestParsePatch(t *testing.T) {
 		{"down.loss={every:\u00a0100}", "| 40mbit 30ms loss of every 100. queue 64KB"},
 		{"up.jitter=1ms", "10mbit 30ms±1ms queue 100ms ecn |"},
 		{"up.jitter.width=1ms", "10mbit 30ms±1ms normal queue 100ms ecn |"},
+		{"up.jitter.distribution=pareto", "10mbit 30ms±5ms pareto queue 100ms ecn |"},
 		{"up.queue.discipline=codel", "10mbit 30ms±5ms normal queue 100ms codel ecn |"},
 		{"up.queue=50packets", "10mbit 30ms±5ms normal queue 50packets |"},
 		{"up.delay=60ms up.jitter.width=60ms", "10mbit 60ms±60ms normal queue 100ms ecn |"},

@@ -57,6 +57,9 @@ func TestSteps(t *testing.T) {
 		from, _ := slices.BinarySearch(trace, uint32(500*i+1))
 		to, _ := slices.BinarySearch(trace, uint32(500*i+501))
 		want := float64(to-from) * opportunityBits * 2
+		if at := time.Duration(i) * 500 * time.Millisecond; step.At != at {
+			t.Errorf("step %d is at %v, want %v", i, step.At, at)
+		}
 		if diff := float64(step.Rate) - want; diff < -0.02*want-opportunityBits*2 || diff > 0.02*want+opportunityBits*2 {
 			t.Errorf("step at %v has %d bit/s, the trace %.0f", step.At, step.Rate, want)
 		}
