@@ -21,7 +21,8 @@
 // quantity.go has the quantities in both directions, over measure.go, unit.go and
 // decimal.go; name.go the rule for names; profile.go and profiles.yaml the
 // profiles; catalog.go and catalog/ the embedded topologies; engine.go the items
-// of an experiment's list of engines; schema.go, show.go and diagram.go the ways
+// of an experiment's list of engines; path.go and route.go how packets get from host to
+// host, over graph.go; event.go what happens over time; schema.go, show.go and diagram.go the ways
 // out.
 //
 // # Invariants
