@@ -54,16 +54,15 @@ func TestUpThatIsInterruptedLeavesNothing(t *testing.T) {
 // TestKilledUp kills an up before and after each of its steps, with nobody left
 // to undo anything.
 func TestKilledUp(t *testing.T) {
-	const name = "tqlcrash"
-	steps := len(NewPlan(twoLinks(), name, BackendRelay).Steps)
+	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
 	for n := range 2 * steps {
 		t.Run(fmt.Sprintf("point=%d", n), func(t *testing.T) {
-			h := newHost(t)
+			h, name := newHost(t), uniqueName()
 			exe, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(exe, "die", h.Dir, fmt.Sprint(n)).CombinedOutput()
+			out, err := exec.Command(exe, "die", h.Dir, name, fmt.Sprint(n)).CombinedOutput()
 			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 				t.Fatalf("the up that was to die: %v\n%s", err, out)
 			}

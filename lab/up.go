@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"time"
 
 	"github.com/tquiclab/tquiclab/lab/link"
+	"github.com/tquiclab/tquiclab/lab/nat"
 	"github.com/tquiclab/tquiclab/lab/netns"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -178,11 +178,19 @@ func (r *raising) createNamespace(name string) error {
 
 // setMPTCP leaves out a kernel without MPTCP: whoever runs an mptcp engine is
 // told then.
-func (r *raising) setMPTCP(namespace string, announce []netip.Addr) error {
-	err := link.SetMPTCP(r.spaces[namespace], announce)
+func (r *raising) setMPTCP(namespace string, endpoints []link.Endpoint) error {
+	err := link.SetMPTCP(r.spaces[namespace], endpoints)
 	if errors.Is(err, link.ErrNoMPTCP) {
 		r.host.log().Debug("MPTCP left out", "namespace", namespace, "because", err)
 		return nil
+	}
+	return err
+}
+
+func (r *raising) setUpNAT(namespace string, config nat.Config) error {
+	err := nat.SetUp(r.spaces[namespace], config)
+	if errors.Is(err, nat.ErrNotSupported) {
+		return fmt.Errorf("%w: %w: use a topology without NATs, or a kernel that has it", ErrUnsupported, err)
 	}
 	return err
 }

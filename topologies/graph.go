@@ -84,6 +84,16 @@ func (g *graph) has(f family, link int) bool {
 	return a && b
 }
 
+// linksWith returns the node's links that have the family.
+func (g *graph) linksWith(f family, node int) (links []int) {
+	for _, l := range g.links[node] {
+		if g.has(f, l) {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
 // inside reports whether the link leads from a NAT to those that it hides.
 func (g *graph) inside(node, link int) bool {
 	return slices.Contains(g.t.Nodes[node].Inside, g.t.Links[link].Name)
@@ -108,15 +118,6 @@ type hop struct {
 
 // table is the hop of each node towards the subnet of one link.
 type table []hop
-
-// tablesTo returns the tables of the links, by link.
-func (g *graph) tablesTo(f family, links []int) map[int]table {
-	tables := map[int]table{}
-	for _, l := range links {
-		tables[l] = g.tableTo(f, l)
-	}
-	return tables
-}
 
 // tableTo returns each node's shortest way to the subnet of a link. Of several, it
 // is the one whose links come first in the file: as if a link were the shorter by a

@@ -62,42 +62,15 @@ func (p Path) MTU() int {
 // From outside there is no way to hosts that a NAT hides; Dialler says who can reach
 // whom. All paths use IPv4 if they all can, else all IPv6, else each IPv4 where it
 // can.
-func (t Topology) Paths(from, to string) []Path {
-	g := newGraph(t)
-	a, b := g.host(from), g.host(to)
-	if a < 0 || b < 0 || a == b {
-		return nil
-	}
-	var byFamily [families]map[int]track
-	all := map[int]bool{} // first links of any family
-	for f := range families {
-		byFamily[f] = g.tracks(f, a, b, g.tablesTo(f, g.links[b]))
-		for first := range byFamily[f] {
-			all[first] = true
-		}
-	}
-	preferred := []family{ipv4, ipv6}
-	if len(byFamily[ipv4]) < len(all) && len(byFamily[ipv6]) == len(all) {
-		preferred = []family{ipv6}
-	}
-	var paths []Path
-	for _, first := range g.links[a] {
-		for _, f := range preferred {
-			if track, ok := byFamily[f][first]; ok {
-				paths = append(paths, g.path(f, a, track))
-				break
-			}
-		}
-	}
-	return paths
-}
+func (t Topology) Paths(from, to string) []Path { return t.Network().Paths(from, to) }
 
 // Dialler returns which of two hosts opens connections to the other one, and the
 // other: the one that a NAT hides, if one does; or else the one from which more paths
 // begin; or else the first endpoint of the first link in the file that a path between
 // them begins with. Without any path it returns them as they came.
 func (t Topology) Dialler(a, b string) (dialler, listener string) {
-	there, back := t.Paths(a, b), t.Paths(b, a)
+	n := t.Network()
+	there, back := n.Paths(a, b), n.Paths(b, a)
 	switch {
 	case len(there) > len(back):
 		return a, b
@@ -130,18 +103,75 @@ func (t Topology) PathNames(a, b string) []string {
 	return names
 }
 
+// Network answers many questions about the paths of one topology for the price of a
+// few. One goroutine may use it at a time.
+type Network struct {
+	g      *graph
+	tables [families]map[int]table // by link, those that were needed so far
+}
+
+// Network returns the topology's network.
+func (t Topology) Network() *Network {
+	n := &Network{g: newGraph(t)}
+	for f := range families {
+		n.tables[f] = map[int]table{}
+	}
+	return n
+}
+
+// Paths is Topology.Paths.
+func (n *Network) Paths(from, to string) []Path {
+	a, b := n.g.host(from), n.g.host(to)
+	if a < 0 || b < 0 || a == b {
+		return nil
+	}
+	var byFamily [families]map[int]track
+	all := map[int]bool{} // first links of any family
+	for f := range families {
+		byFamily[f] = n.tracks(f, a, b)
+		for first := range byFamily[f] {
+			all[first] = true
+		}
+	}
+	preferred := []family{ipv4, ipv6}
+	if len(byFamily[ipv4]) < len(all) && len(byFamily[ipv6]) == len(all) {
+		preferred = []family{ipv6}
+	}
+	var paths []Path
+	for _, first := range n.g.links[a] {
+		for _, f := range preferred {
+			if track, ok := byFamily[f][first]; ok {
+				paths = append(paths, n.g.path(f, a, track))
+				break
+			}
+		}
+	}
+	return paths
+}
+
+// table returns the table towards the link's subnet.
+func (n *Network) table(f family, link int) table {
+	to, ok := n.tables[f][link]
+	if !ok {
+		to = n.g.tableTo(f, link)
+		n.tables[f][link] = to
+	}
+	return to
+}
+
 // track is a path as indexes of links, from the first host on.
 type track []int
 
 // tracks returns the shortest way from host a to host b over each of a's links, by
-// that link. tables are those of b's links.
-func (g *graph) tracks(f family, a, b int, tables map[int]table) map[int]track {
+// that link.
+func (n *Network) tracks(f family, a, b int) map[int]track {
+	g := n.g
 	found := map[int]track{}
 	used := map[int]bool{} // links of b
 	for _, first := range g.links[a] {
 		var best track
 		for _, last := range g.links[b] {
-			way := g.follow(f, a, first, last, tables[last])
+			way := g.follow(f, a, first, last, n.table(f, last))
 			if way != nil && (best == nil || g.better(way, best, used)) {
 				best = way
 			}

@@ -41,52 +41,35 @@ const firstTable = 1000
 //
 // Networks behind a NAT are known inside only. Ways are as in Paths.
 func (t Topology) Routes() []NodeRoutes {
-	g := newGraph(t)
+	net := t.Network()
 	out := make([]NodeRoutes, len(t.Nodes))
-	for n := range t.Nodes {
-		out[n].Node = t.Nodes[n].Name
-	}
-	all := make([]int, len(t.Links))
-	for i := range all {
-		all[i] = i
-	}
 	for f := range families {
-		tables := g.tablesTo(f, all)
 		for n := range t.Nodes {
-			links := g.linksWith(f, n)
-			main := map[int]int{}
+			out[n].Node = t.Nodes[n].Name
+			links := net.g.linksWith(f, n)
+			first := map[int]int{}
 			if len(links) > 1 && !t.Nodes[n].Forwards() {
-				main = g.firstLinks(f, n, tables)
+				first = net.firstLinks(f, n)
 				for _, l := range links {
-					g.addOwnTable(&out[n], f, n, l, tables)
+					net.addOwnTable(&out[n], f, n, l)
 				}
 			}
-			g.addMain(&out[n], f, n, main, tables)
+			net.addMain(&out[n], f, n, first)
 		}
 	}
 	return out
 }
 
-// linksWith returns the node's links that have the family.
-func (g *graph) linksWith(f family, node int) (links []int) {
-	for _, l := range g.links[node] {
-		if g.has(f, l) {
-			links = append(links, l)
-		}
-	}
-	return links
-}
-
 // firstLinks returns which of the host's links leads to which other link, where paths
 // to another host say so.
-func (g *graph) firstLinks(f family, node int, tables map[int]table) map[int]int {
+func (n *Network) firstLinks(f family, node int) map[int]int {
 	first := map[int]int{}
-	for other := range g.t.Nodes {
-		if other == node || g.t.Nodes[other].Forwards() || len(g.links[other]) < 2 {
+	for other := range n.g.t.Nodes {
+		if other == node || n.g.t.Nodes[other].Forwards() || len(n.g.links[other]) < 2 {
 			continue
 		}
-		tracks := g.tracks(f, node, other, tables)
-		for _, l := range g.links[node] {
+		tracks := n.tracks(f, node, other)
+		for _, l := range n.g.links[node] {
 			way := tracks[l]
 			if len(way) < 2 {
 				continue
@@ -102,9 +85,9 @@ func (g *graph) firstLinks(f family, node int, tables map[int]table) map[int]int
 
 // addMain adds the routes of the main table. first overrides over which of the node's
 // links a network is reached.
-func (g *graph) addMain(out *NodeRoutes, f family, node int, first map[int]int, tables map[int]table) {
-	for to := range g.t.Links {
-		h := tables[to][node]
+func (n *Network) addMain(out *NodeRoutes, f family, node int, first map[int]int) {
+	for to := range n.g.t.Links {
+		h := n.table(f, to)[node]
 		if !h.ok || h.link == to {
 			continue
 		}
@@ -112,12 +95,13 @@ func (g *graph) addMain(out *NodeRoutes, f family, node int, first map[int]int, 
 		if l, ok := first[to]; ok {
 			link = l
 		}
-		g.addRoute(out, f, node, link, to, MainTable)
+		n.g.addRoute(out, f, node, link, to, MainTable)
 	}
 }
 
 // addOwnTable adds the table of one of a host's links, with its rule.
-func (g *graph) addOwnTable(out *NodeRoutes, f family, node, link int, tables map[int]table) {
+func (n *Network) addOwnTable(out *NodeRoutes, f family, node, link int) {
+	g := n.g
 	number := firstTable + link
 	address, _ := g.address(f, link, node)
 	out.Rules = append(out.Rules, Rule{From: address, Table: number})
@@ -126,7 +110,7 @@ func (g *graph) addOwnTable(out *NodeRoutes, f family, node, link int, tables ma
 		switch {
 		case to == link:
 			out.Routes = append(out.Routes, Route{To: g.subnet(f, link), Link: g.t.Links[link].Name, Table: number})
-		case g.passes(next, link, tables[to]):
+		case g.passes(next, link, n.table(f, to)):
 			g.addRoute(out, f, node, link, to, number)
 		}
 	}

@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/topologies"
+)
+
+// mesh is a lab of hosts around a ring of routers: 100 nodes and 200 links are what
+// the figures are about.
+func mesh(nodes, links int, impaired func(link int) bool) topologies.Topology {
+	t := topologies.Topology{Name: "mesh", Seed: 1}
+	routers := nodes / 2
+	for i := range nodes {
+		n := topologies.Node{Name: fmt.Sprintf("n%d", i)}
+		if i < routers {
+			n.Kind = topologies.Router
+		}
+		t.Nodes = append(t.Nodes, n)
+	}
+	for i := range links {
+		a, b := i%routers, (i+1+i/routers)%routers // the ring and its chords
+		if i >= routers {
+			b = routers + i%(nodes-routers) // a host
+		}
+		l := topologies.Link{Name: fmt.Sprintf("l%d", i), Endpoints: [2]string{t.Nodes[a].Name, t.Nodes[b].Name}, MTU: 1500}
+		for end := range 2 {
+			l.Addresses[end] = []netip.Prefix{
+				netip.MustParsePrefix(fmt.Sprintf("10.77.%d.%d/24", i, end+1)),
+				netip.MustParsePrefix(fmt.Sprintf("fd74:7171:0:%x::%d/64", i, end+1)),
+			}
+		}
+		if impaired(i) {
+			l.Up = emulation.Impairments{Rate: 10e6, Delay: 5 * time.Millisecond}
+			l.Down = l.Up
+		}
+		t.Links = append(t.Links, l)
+	}
+	return t
+}
+
+func BenchmarkUp(b *testing.B) {
+	for _, size := range []struct{ nodes, links int }{{2, 2}, {100, 200}} {
+		for _, wires := range []bool{false, true} {
+			b.Run(fmt.Sprintf("nodes=%d/links=%d/wires=%v", size.nodes, size.links, wires), func(b *testing.B) {
+				benchmarkUp(b, mesh(size.nodes, size.links, func(int) bool { return wires }))
+			})
+		}
+	}
+}
+
+func benchmarkUp(b *testing.B, t topologies.Topology) {
+	h := newHost(b)
+	var ups, downs []time.Duration
+	for b.Loop() {
+		name := uniqueName()
+		start := time.Now()
+		if _, err := h.Up(b.Context(), UpConfig{Topology: t, Name: name, Backend: BackendRelay}); err != nil {
+			b.Fatal(err)
+		}
+		ups = append(ups, time.Since(start))
+		start = time.Now()
+		if _, err := h.Down(b.Context(), name); err != nil {
+			b.Fatal(err)
+		}
+		downs = append(downs, time.Since(start))
+	}
+	b.ReportMetric(medianSeconds(ups), "up-s-median")
+	b.ReportMetric(medianSeconds(downs), "down-s-median")
+	b.ReportMetric(0, "ns/op") // the sum of both says nothing
+}
+
+func medianSeconds(d []time.Duration) float64 {
+	sorted := append([]time.Duration(nil), d...)
+	for i := range sorted {
+		for k := i; k > 0 && sorted[k] < sorted[k-1]; k-- {
+			sorted[k], sorted[k-1] = sorted[k-1], sorted[k]
+		}
+	}
+	return sorted[len(sorted)/2].Seconds()
+}
