@@ -91,7 +91,22 @@ func (s *simulation) link(p topologies.Path) (sim.Link, error) {
 	return sim.Link{
 		Name: p.Name, MTU: p.MTU(), Client: p.Local, Server: p.Remote,
 		Up: p.Toward(0, s.listener), Down: p.Toward(0, s.dialler),
+		UpTimeline:   s.Topology.Timeline(p.Name, p.Way(0)),
+		DownTimeline: s.Topology.Timeline(p.Name, p.BackWay(0)),
+		Outages:      s.outages(p.Name),
 	}, nil
+}
+
+// outages returns when the topology's events take a link's carrier away and give it
+// back.
+func (s *simulation) outages(link string) []sim.Outage {
+	var outages []sim.Outage
+	for _, o := range s.Topology.Operations() {
+		if o.Link == link && (o.Kind == topologies.EventDown || o.Kind == topologies.EventUp) {
+			outages = append(outages, sim.Outage{At: o.At, Every: o.Every, Times: o.Times, Down: o.Kind == topologies.EventDown})
+		}
+	}
+	return outages
 }
 
 // trial implements venue.
