@@ -7,7 +7,8 @@
 // The mapping is the kernel's: one external port per internal address, port and
 // destination ("address and port-dependent", RFC 4787 section 4.1), drawn at random
 // from the range in force. What comes from outside to no mapping is dropped without
-// an answer, as home routers do; ICMP to the NAT's own address is let in.
+// an answer, as home routers do; the NAT's own sockets get what is for them, and so
+// does ICMP.
 //
 // Rebind makes a NAT forget: see there.
 //
@@ -18,5 +19,6 @@
 //
 // No hairpinning, no port forwarding. A range has room for portBlock flows to one
 // destination. The kernel must have nftables with NAT for IPv4 and IPv6 in one
-// table, and tell the incoming interface after routing: Linux 5.7.
+// table, and tell the incoming interface after routing: Linux 5.7. What is not there
+// is an error that wraps ErrNotSupported.
 package nat

@@ -14,7 +14,7 @@ import (
 
 // ErrNotSupported is wrapped by errors that say that this kernel has no NAT in
 // nftables.
-var ErrNotSupported = errors.New("this kernel has no NAT in nftables (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_CT)")
+var ErrNotSupported = errors.New("this kernel has no NAT in nftables (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_CT, CONFIG_NFT_SOCKET)")
 
 // The names in the namespace, as `nft list ruleset` shows them.
 const (
@@ -90,6 +90,9 @@ func addShields(c *nftables.Conn, table *nftables.Table, n Config) {
 		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter,
 	})
 	for _, outside := range n.Outside {
+		c.AddRule(&nftables.Rule{Table: table, Chain: shield, Exprs: slices.Concat(
+			from(outside.Name), toOwnSocket(), accept(),
+		)})
 		c.AddRule(&nftables.Rule{Table: table, Chain: shield, Exprs: slices.Concat(
 			from(outside.Name), notICMP(), unasked(), drop(),
 		)})

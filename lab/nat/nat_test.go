@@ -256,6 +256,19 @@ func TestInsideIsHidden(t *testing.T) {
 	}
 }
 
+// The shield is for mappings that were, not for the node's own programs.
+func TestOwnSocketsAreServed(t *testing.T) {
+	n := newNetwork(t)
+	for _, f := range families {
+		t.Run(f.name, func(t *testing.T) {
+			own, server := socket(t, n.nat, netip.AddrPortFrom(netip.MustParseAddr(f.nat), 20000).String()), socket(t, n.outside, f.outside)
+			if _, ok := send(t, server, own, netip.AddrPortFrom(netip.MustParseAddr(f.nat), 20000), soon); !ok {
+				t.Error("nothing arrived at the NAT's own socket")
+			}
+		})
+	}
+}
+
 func TestRebindOfWhatIsNoNAT(t *testing.T) {
 	if err := Rebind(newNS(t)); err == nil || !strings.Contains(err.Error(), "rebind NAT in tqltest-") {
 		t.Errorf("Rebind = %v, want an error that names the namespace", err)

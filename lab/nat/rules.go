@@ -55,6 +55,14 @@ func unasked() []expr.Any {
 	}
 }
 
+// toOwnSocket matches packets that a socket of the namespace waits for.
+func toOwnSocket() []expr.Any {
+	// Loading anything of the socket ends the rule where there is none.
+	return []expr.Any{&expr.Socket{Key: expr.SocketKeyWildcard, Register: register}}
+}
+
+func accept() []expr.Any { return []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}} }
+
 func drop() []expr.Any { return []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}} }
 
 // translate matches packets of the address's family and gives their flow the address
