@@ -140,6 +140,35 @@ func TestDownWithoutItsState(t *testing.T) {
 	}
 }
 
+// A command that is killed early leaves folders and nothing in them that says so.
+func TestReapTakesWhatHasNoState(t *testing.T) {
+	for what, file := range map[string]string{
+		"the lock":         "lock",
+		"a lab's folder":   "labs/x/",
+		"half a state":     "labs/x/state.json.new",
+		"the labs' folder": "labs/",
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := newHost(t)
+			path := filepath.Join(h.Dir, file)
+			if err := os.MkdirAll(filepath.Join(h.Dir, filepath.Dir(file)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "/") {
+				if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := h.Reap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(h.Dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("state folder: %v, want it gone", err)
+			}
+		})
+	}
+}
+
 func TestReapTakesOnlyWhatIsLost(t *testing.T) {
 	h := newHost(t)
 	kept, owned, orphan := uniqueName(), uniqueName(), uniqueName()

@@ -75,7 +75,9 @@ func TestEnginesOverPaths(t *testing.T) {
 		{"a shared bottleneck, up", bottleneck(), "client", "server", "b", []string{"a", "b"}, false},
 		{
 			"two ways through two routers", routed("client", "server", "r router", "q router", "a: client r", "b: client q", "x: r server", "y: q server"),
-			"server", "client", "b", []string{"a", "b"}, false,
+			"server", "client", "b",
+			[]string{"a", "b"},
+			false,
 		},
 		{"out of a NAT, down", routed("server", "client", "home nat lan", "wan: server home", "lan: client home"), "server", "client", "lan", []string{"lan"}, true},
 		{"out of two NATs, up", routed("server", "client", "h nat lan1", "g nat lan2", "a: server h", "b: g server", "lan1: client h", "lan2: client g"), "client", "server", "lan2", []string{"lan1", "lan2"}, false},
