@@ -142,6 +142,14 @@ func newDrill(t *testing.T) *drill {
 	} {
 		d.inHost(command)
 	}
+	for _, name := range []string{"lte", "wifi", "lte2"} {
+		if err := link.AwaitUp(t.Context(), d.host, name); err != nil { // or they still change
+			t.Fatal(err)
+		}
+	}
+	if err := link.AwaitUp(t.Context(), stranger, "lte"); err != nil {
+		t.Fatal(err)
+	}
 	d.before = d.foreignState()
 	return d
 }
@@ -191,6 +199,7 @@ func (d *drill) start(stderr *bytes.Buffer, verb string) *exec.Cmd {
 		}
 	}
 	cmd := d.command(stderr, args...)
+	cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0") // or each command and relay ends a second late
 	if err := d.host.Do(cmd.Start); err != nil {
 		d.t.Errorf("%s: %v", verb, err)
 	}
