@@ -58,7 +58,8 @@ func NewPlan(t topologies.Topology, lab, backend string) Plan {
 	for i, l := range t.Links {
 		p.addLink(i, l)
 	}
-	for _, r := range t.Routes() {
+	network := t.Network()
+	for _, r := range network.Routes() {
 		p.addRoutes(r)
 	}
 	for _, n := range t.Nodes {
@@ -66,7 +67,6 @@ func NewPlan(t topologies.Topology, lab, backend string) Plan {
 			p.addNAT(n)
 		}
 	}
-	network := t.Network()
 	for _, n := range t.Nodes {
 		p.addMPTCP(n, network)
 	}

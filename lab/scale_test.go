@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,33 @@ func mesh(nodes, links int, impaired func(link int) bool) topologies.Topology {
 	return t
 }
 
+// Many wires, many routers: what is far is reached, over either link of a host.
+func TestLargeLab(t *testing.T) {
+	h, top := newHost(t), mesh(30, 60, func(int) bool { return true })
+	l := mustUp(t, h, UpConfig{Topology: top, Name: uniqueName(), Backend: BackendRelay}).Lab
+	const from, to = "n15", "n29"
+	paths := top.Paths(from, to)
+	if len(paths) < 2 {
+		t.Fatalf("%d paths, want several", len(paths))
+	}
+	for _, p := range paths {
+		there := netip.AddrPortFrom(p.Remote, 7000)
+		server, client := udp(t, l, to, there), udp(t, l, from, netip.AddrPortFrom(p.Local, 0))
+		exchange(t, client, server, there)
+		server.Close()
+	}
+	wires, err := l.Wires(t.Context())
+	if err != nil || len(wires) != len(top.Links) {
+		t.Errorf("%d wires, %v, want %d", len(wires), err, len(top.Links))
+	}
+	if _, err := h.Down(t.Context(), l.Name()); err != nil {
+		t.Fatal(err)
+	}
+	wantNothing(t, h, l.Name())
+}
+
+// BenchmarkUp raises and lowers labs in this process, and reports the median time of
+// each.
 func BenchmarkUp(b *testing.B) {
 	for _, size := range []struct{ nodes, links int }{{2, 2}, {100, 200}} {
 		for _, wires := range []bool{false, true} {
@@ -75,11 +103,6 @@ func benchmarkUp(b *testing.B, t topologies.Topology) {
 }
 
 func medianSeconds(d []time.Duration) float64 {
-	sorted := append([]time.Duration(nil), d...)
-	for i := range sorted {
-		for k := i; k > 0 && sorted[k] < sorted[k-1]; k-- {
-			sorted[k], sorted[k-1] = sorted[k-1], sorted[k]
-		}
-	}
+	sorted := slices.Sorted(slices.Values(d))
 	return sorted[len(sorted)/2].Seconds()
 }

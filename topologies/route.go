@@ -40,21 +40,24 @@ const firstTable = 1000
 // way of the path that ends on that link.
 //
 // Networks behind a NAT are known inside only. Ways are as in Paths.
-func (t Topology) Routes() []NodeRoutes {
-	net := t.Network()
+func (t Topology) Routes() []NodeRoutes { return t.Network().Routes() }
+
+// Routes is Topology.Routes.
+func (n *Network) Routes() []NodeRoutes {
+	t := n.g.t
 	out := make([]NodeRoutes, len(t.Nodes))
 	for f := range families {
-		for n := range t.Nodes {
-			out[n].Node = t.Nodes[n].Name
-			links := net.g.linksWith(f, n)
+		for node := range t.Nodes {
+			out[node].Node = t.Nodes[node].Name
+			links := n.g.linksWith(f, node)
 			first := map[int]int{}
-			if len(links) > 1 && !t.Nodes[n].Forwards() {
-				first = net.firstLinks(f, n)
+			if len(links) > 1 && !t.Nodes[node].Forwards() {
+				first = n.firstLinks(f, node)
 				for _, l := range links {
-					net.addOwnTable(&out[n], f, n, l)
+					n.addOwnTable(&out[node], f, node, l)
 				}
 			}
-			net.addMain(&out[n], f, n, first)
+			n.addMain(&out[node], f, node, first)
 		}
 	}
 	return out

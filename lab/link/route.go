@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/lab/netns"
@@ -66,10 +67,14 @@ func AddRoutes(ns *netns.NS, routes []Route, rules []Rule) error {
 	}
 	defer h.Close()
 	a := routeAdder{h: h, links: map[string]int{}}
-	for _, r := range routes {
-		if err := a.addRoute(r); err != nil {
+	requests := make([]request, len(routes))
+	for i, r := range routes {
+		if requests[i], err = a.request(r); err != nil {
 			return fmt.Errorf("add route %s in %s: %w", r, ns.Name(), err)
 		}
+	}
+	if err := execute(ns, requests); err != nil {
+		return fmt.Errorf("add route in %s: %w", ns.Name(), err)
 	}
 	for _, r := range rules {
 		if err := a.addRule(r); err != nil {
@@ -99,23 +104,39 @@ func (a *routeAdder) index(name string) (int, error) {
 	return found.Attrs().Index, nil
 }
 
-func (a *routeAdder) addRoute(r Route) error {
-	route := netlink.Route{Dst: ipNet(r.To), Table: r.Table, Protocol: unix.RTPROT_STATIC}
+// request is what `ip route add` sends. Thousands go in batches, for which netlink's
+// own RouteAdd has no way.
+func (a *routeAdder) request(r Route) (request, error) {
+	m := nl.NewRtMsg()
+	m.Family, m.Dst_len = uint8(familyOf(r.To.Addr())), uint8(r.To.Bits())
+	m.Protocol = unix.RTPROT_STATIC
+	m.Table = unix.RT_TABLE_UNSPEC // RTA_TABLE has more room
+	req := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	req.AddData(m)
+	if r.To.Bits() > 0 {
+		req.AddData(nl.NewRtAttr(unix.RTA_DST, r.To.Addr().AsSlice()))
+	}
+	table := r.Table
+	if table == 0 {
+		table = unix.RT_TABLE_MAIN
+	}
+	req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(uint32(table))))
 	switch {
 	case r.Link == "":
-		route.Type = unix.RTN_UNREACHABLE
-	case !r.Via.IsValid():
-		route.Scope = netlink.SCOPE_LINK
+		m.Type = unix.RTN_UNREACHABLE
+	case r.Via.IsValid():
+		req.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.Via.AsSlice()))
 	default:
-		route.Gw = r.Via.AsSlice()
+		m.Scope = unix.RT_SCOPE_LINK
 	}
 	if r.Link != "" {
-		var err error
-		if route.LinkIndex, err = a.index(r.Link); err != nil {
-			return err
+		index, err := a.index(r.Link)
+		if err != nil {
+			return request{}, err
 		}
+		req.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
 	}
-	return a.h.RouteAdd(&route)
+	return request{what: r, NetlinkRequest: req}, nil
 }
 
 func (a *routeAdder) addRule(r Rule) error {

@@ -1,9 +1,12 @@
 package link
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAddRoutes(t *testing.T) {
@@ -70,6 +73,43 @@ func TestAddRoutesSaysWhich(t *testing.T) {
 	} {
 		if err := AddRoutes(a, []Route{r}, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("AddRoutes = %v, want an error that names %q", err, want)
+		}
+	}
+}
+
+// A batch fails with the route that the kernel refused, wherever in it that is.
+func TestAddRoutesInBatches(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	via := netip.MustParseAddr("10.77.0.2")
+	route := func(i int) Route {
+		return Route{To: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 80, byte(i), 0}), 24), Via: via, Link: "lte"}
+	}
+	var routes []Route
+	for i := range 3*batchSize + 1 {
+		routes = append(routes, route(i))
+	}
+	if err := AddRoutes(a, routes, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(output(t, a, "ip", "route"), "via 10.77.0.2"); got != len(routes) {
+		t.Errorf("%d routes, want %d", got, len(routes))
+	}
+	for _, again := range []int{0, batchSize + 3, len(routes) - 1} {
+		more := make([]Route, 0, len(routes))
+		for i := range routes {
+			r := route(i)
+			r.Table = 2000 + again
+			if i == again {
+				r.Table = 0 // is there already
+			}
+			more = append(more, r)
+		}
+		if err := AddRoutes(a, more, nil); !errors.Is(err, unix.EEXIST) || !strings.Contains(err.Error(), route(again).To.String()) {
+			t.Errorf("route %d again: %v, want EEXIST and which", again, err)
 		}
 	}
 }
