@@ -59,7 +59,7 @@ func checksum(parts ...[]byte) uint16 {
 
 // RFC 1191, section 4: type 3, code 4, the MTU in the low 16 bits of the second word.
 func TestFragmentationNeeded(t *testing.T) {
-	for _, payload := range []int{1301, 1472, 600} { // odd, full, short of the quote's end
+	for _, payload := range []int{1301, 1472, 301} { // cut, full, whole and odd
 		frame := ipFrame(addrA4.Addr(), addrB4.Addr(), payload, nil)
 		got := new(router).tooBig(frame, 1300)
 		quoted := min(28+payload, 548)
@@ -89,7 +89,7 @@ func TestFragmentationNeeded(t *testing.T) {
 // RFC 4443, section 3.2: type 2, code 0, the MTU, as much of the packet as fits the
 // smallest MTU of IPv6.
 func TestPacketTooBig(t *testing.T) {
-	for _, payload := range []int{1301, 1452, 600} {
+	for _, payload := range []int{1301, 1452, 301} {
 		frame := ipFrame(addrA6.Addr(), addrB6.Addr(), payload, nil)
 		got := new(router).tooBig(frame, 1300)
 		quoted := min(48+payload, 1232)
@@ -179,6 +179,13 @@ func TestMessagesAreLimited(t *testing.T) {
 	}
 	if want := icmpBurst + 2*icmpRate; sent < want-2 || sent > want+2 {
 		t.Errorf("%d messages in 2 s, want about %d", sent, want)
+	}
+	sent = 0
+	for r.may(emulation.Time(time.Hour)) {
+		sent++
+	}
+	if sent != icmpBurst {
+		t.Errorf("%d messages at once after an hour, want %d", sent, icmpBurst)
 	}
 }
 
