@@ -445,3 +445,35 @@ func TestLaneDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a packet, want 0", n)
 	}
 }
+
+// BenchmarkLane is what a packet costs in the model alone, and in a lane with a
+// timeline whose next change is not due.
+func BenchmarkLane(b *testing.B) {
+	imp := emulation.Impairments{Rate: 10e9, Delay: ms, Loss: 0.01}
+	rate := emulation.Patch{Fields: emulation.FieldRate, Values: emulation.Impairments{Rate: 1e9}}
+	frame, packet := arrival{}.frame(), arrival{size: 1514}.packet(0)
+	b.Run("through=model", func(b *testing.B) {
+		model, err := emulation.NewDirection(imp, emulation.Seed{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for now := emulation.Time(0); b.Loop(); now += 2000 {
+			model.Enqueue(now, packet)
+			model.Dequeue(now)
+		}
+	})
+	b.Run("through=lane", func(b *testing.B) {
+		c, err := newCourse(imp, emulation.Timeline{{At: 700 * time.Hour, Patch: rate}}, emulation.Seed{}, newStart(true))
+		if err != nil {
+			b.Fatal(err)
+		}
+		l := newLane(c)
+		b.ReportAllocs()
+		for now := emulation.Time(0); b.Loop(); now += 2000 {
+			l.meet(now, frame)
+			l.Enqueue(now, packet)
+			l.Dequeue(l.play(now, now))
+		}
+	})
+}
