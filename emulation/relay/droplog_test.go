@@ -136,7 +136,7 @@ func TestFollowDrops(t *testing.T) {
 			t.Errorf("%s: followed %d drops, counted %d", reason, got[reason], n-before.Dropped[reason])
 		}
 	}
-	if got["loss"] == 0 || got["queue"] == 0 || got["mtu"] != 20 && s.Up.Dropped["mtu"] != got["mtu"] {
+	if got["loss"] == 0 || got["queue"] == 0 || got["mtu"] == 0 {
 		t.Errorf("followed %v: want some of each", got)
 	}
 	cancel()
