@@ -49,7 +49,10 @@ func (relayBackend) attach(ctx context.Context, r *raising) error {
 		if !l.Impaired() {
 			continue
 		}
-		wire := relayWire(t, l)
+		wire := relay.Wire{
+			Link: l.Name, Up: l.Up, Down: l.Down,
+			UpTimeline: t.Timeline(l.Name, "up"), DownTimeline: t.Timeline(l.Name, "down"),
+		}
 		for i, node := range l.Endpoints {
 			port, err := r.openPort(l.Name, node)
 			if err != nil {
@@ -67,14 +70,6 @@ func (relayBackend) attach(ctx context.Context, r *raising) error {
 	spec.Control = len(files)
 	files = append(files, control)
 	return r.startRelay(ctx, spec, files)
-}
-
-// relayWire is what the relay does to a link's packets in the course of time.
-func relayWire(t topologies.Topology, l topologies.Link) relay.Wire {
-	return relay.Wire{
-		Link: l.Name, Up: l.Up, Down: l.Down,
-		UpTimeline: t.Timeline(l.Name, "up"), DownTimeline: t.Timeline(l.Name, "down"),
-	}
 }
 
 // openPort opens the wire's port towards a node.

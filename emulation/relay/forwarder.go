@@ -148,7 +148,7 @@ func (f *forwarder) receive() int {
 		if f.stats.state == StateDown && f.arrived > f.downAt {
 			f.stats.state = StateUp
 		}
-		f.model.meet(f.arrived, fr.data)
+		f.meet(fr.data)
 		f.arrive(fr)
 		f.ring.release()
 	}

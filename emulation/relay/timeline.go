@@ -2,6 +2,9 @@ package relay
 
 import "github.com/tquiclab/tquiclab/emulation"
 
+// meet brings the model to the arrival of a frame.
+func (f *forwarder) meet(frame []byte) { f.model.meet(f.arrived, frame) }
+
 // horizon returns up to when departures may go, and up to when all arrivals have been
 // given to the model, once receive returned that number between before and now. While
 // frames are left in the ring, what departs waits for those that arrived before it.
