@@ -14,6 +14,9 @@ func TestInUserModeLinux(t *testing.T) {
 	if uml.Inside() {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
+		t.Run("timeline", testNetemTimeline)
+		t.Run("first-packet", testNetemFirstPacket)
+		t.Run("impair", testNetemImpair)
 		t.Run("calibrate", testNetemCalibrates)
 		return
 	}
