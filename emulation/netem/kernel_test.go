@@ -59,8 +59,8 @@ func testProbeYes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := capabilities(kernelHasSeed(t)); !cmp.Equal(got, want) {
-		t.Errorf("Probe: %s", cmp.Diff(want, got))
+	if want := (Kernel{Seeded: kernelHasSeed(t)}); got != want {
+		t.Errorf("Probe: %+v, want %+v", got, want)
 	}
 }
 
@@ -71,13 +71,14 @@ func testApplyRead(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		imp   emulation.Impairments
-		queue int // packets, read back
+		queue int // packets, read back; where there is jitter the kernel does not tell enough
 	}{
 		{"nothing", emulation.Impairments{}, 0},
 		{"delay", emulation.Impairments{Delay: 35 * ms}, 0},
 		{"odd nanoseconds", emulation.Impairments{Delay: 1_234_567, Jitter: 654_321}, 0},
-		{"lte up", emulation.Impairments{Rate: 12 * mbit, Delay: 35 * ms, Jitter: 5 * ms, Loss: 0.001, Queue: emulation.Queue{Time: 300 * ms}}, 297},
-		{"lte down", emulation.Impairments{Rate: 40 * mbit, Delay: 35 * ms, Jitter: 5 * ms, Loss: 0.001, Queue: emulation.Queue{Time: 300 * ms}}, 990},
+		{"lte up", emulation.Impairments{Rate: 12 * mbit, Delay: 35 * ms, Jitter: 5 * ms, Loss: 0.001, Queue: emulation.Queue{Time: 300 * ms}}, 0},
+		{"lte down", emulation.Impairments{Rate: 40 * mbit, Delay: 35 * ms, Jitter: 5 * ms, Loss: 0.001, Queue: emulation.Queue{Time: 300 * ms}}, 0},
+		{"queue in time", emulation.Impairments{Rate: 12 * mbit, Delay: 35 * ms, Queue: emulation.Queue{Time: 300 * ms}}, 297},
 		{"queue in packets", emulation.Impairments{Rate: 60 * mbit, Queue: emulation.Queue{Packets: 50}}, 50},
 		{"queue in bytes", emulation.Impairments{Rate: 60 * mbit, Queue: emulation.Queue{Bytes: 64_000}}, 42},
 		{"no queue", emulation.Impairments{Rate: 60 * mbit, Delay: 8 * ms}, 0},
@@ -108,7 +109,7 @@ func testApplyRead(t *testing.T) {
 // that a change would not take back.
 func testForeign(t *testing.T) {
 	r := joined(t, 1500)
-	conn, err := open(r.ports[1])
+	conn, err := tc.Open(&tc.Config{NetNS: r.wire})
 	r.must(err)
 	defer conn.Close()
 	slow := int64(time.Second)
@@ -207,7 +208,7 @@ func testQueue(t *testing.T) {
 	c := r.settle(1, 200)
 	f.receive(int(c.SentPackets))
 	f.wantInOrder()
-	if c.SentPackets+c.Drops != 200 || c.SentPackets < 21 || c.Drops == 0 {
+	if c.SentPackets+uint64(c.Drops) != 200 || c.SentPackets < 21 || c.Drops == 0 {
 		t.Errorf("of 200 packets %d went and %d were dropped, want 21 or more and the rest", c.SentPackets, c.Drops)
 	}
 }

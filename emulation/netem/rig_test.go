@@ -204,7 +204,7 @@ func (r *rig) settle(port, packets int) Counters {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		c := r.state(port).Counters
-		if c.BacklogPackets == 0 && c.SentPackets+c.Drops >= uint32(packets) {
+		if c.BacklogPackets == 0 && c.SentPackets+uint64(c.Drops) >= uint64(packets) {
 			return c
 		}
 		if time.Now().After(end) {

@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		{"nothing", emulation.Impairments{}, 1500, ""},
 		{"all that it can", emulation.Impairments{Rate: 1e9, Delay: time.Second, Jitter: time.Second, Loss: 0.5, Queue: emulation.Queue{Bytes: 1e6}, MTU: 1500}, 1500, ""},
 		{"not valid", emulation.Impairments{Delay: -1}, 1500, "negative"},
-		{"new ones", emulation.Impairments{LoseEvery: 3, Duplicate: 0.1}, 1500, "cannot do: loss of every n-th, duplicate"},
+		{"every n-th", emulation.Impairments{LoseEvery: 3, Duplicate: 0.1}, 1500, "cannot do loss of every n-th: "},
 		{"smaller mtu", emulation.Impairments{MTU: 1400}, 1500, "--backend relay"},
 		{"no mtu", emulation.Impairments{}, 0, "not positive"},
 		{"wide jitter", emulation.Impairments{Delay: 3 * time.Second, Jitter: maxJitter + 1}, 1500, "jitter"},
@@ -71,15 +71,15 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestLossFraction(t *testing.T) {
+func TestFraction(t *testing.T) {
 	for _, c := range []struct {
 		p    float64
 		want uint32
 	}{
 		{0, 0}, {1e-12, 1}, {0.25, 1 << 30}, {0.5, 1 << 31}, {1 - 1e-12, math.MaxUint32}, {1, math.MaxUint32},
 	} {
-		if got := lossFraction(c.p); got != c.want {
-			t.Errorf("lossFraction(%v) = %d, want %d", c.p, got, c.want)
+		if got := fraction(c.p); got != c.want {
+			t.Errorf("fraction(%v) = %d, want %d", c.p, got, c.want)
 		}
 	}
 }
@@ -102,17 +102,17 @@ func TestTranslationReturns(t *testing.T) {
 		if Check(imp, mtu) != nil {
 			return
 		}
-		n, err := attributes(imp, mtu, 1)
+		n, err := translate(imp, mtu, 1)
 		if err != nil {
-			t.Fatalf("Check passed %+v, attributes did not: %v", imp, err)
+			t.Fatalf("Check passed %+v, translate did not: %v", imp, err)
 		}
-		if n.Qopt.Limit == 0 {
+		if n.limit == 0 {
 			t.Fatalf("limit 0: nothing would pass")
 		}
-		if imp.Jitter > 0 && byteRate(n) == 0 {
+		if imp.Jitter > 0 && n.rate.bytes == 0 {
 			t.Fatalf("jitter without a rate: netem would reorder")
 		}
-		got, err := impairments(n, mtu)
+		got, err := impairments(&n, mtu)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestTranslationReturns(t *testing.T) {
 		}
 		// The line is worked out from the rate that is set: 4 bit/s in 20 s are less
 		// than one frame.
-		if d := got.Queue.Packets - imp.Queue.Packets; d < -1 || d > 1 {
+		if d := got.Queue.Packets - imp.Queue.Packets; imp.Jitter == 0 && (d < -1 || d > 1) {
 			t.Errorf("queue %d came back as %d", imp.Queue.Packets, got.Queue.Packets)
 		}
 		if got.Delay != imp.Delay || got.Jitter != imp.Jitter {
@@ -134,7 +134,7 @@ func TestTranslationReturns(t *testing.T) {
 }
 
 func TestStands(t *testing.T) {
-	want, err := attributes(emulation.Impairments{Rate: 1e6, Delay: time.Second, Loss: 0.1}, 1500, 9)
+	want, err := translate(emulation.Impairments{Rate: 1e6, Delay: time.Second, Loss: 0.1}, 1500, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,19 +142,19 @@ func TestStands(t *testing.T) {
 		t.Errorf("what was set: %v", err)
 	}
 	old := want
-	old.PrngSeed = nil
+	old.seed, old.seeded = 0, false
 	if err := stands(old, want); err != nil {
 		t.Errorf("a kernel without a seed: %v", err)
 	}
-	other, seed := want, uint64(8)
-	other.Qopt.Limit, other.PrngSeed = 1000, &seed
+	other := want
+	other.limit, other.seed, other.slot.packets, other.model.kind = 1000, 8, 1, lossFourState
 	err = stands(other, want)
-	for _, part := range []string{"limit is 1000", "seed is 8"} {
+	for _, part := range []string{"limit is 1000", "seed is 8", "slot is", "loss model is"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %q", err, part)
 		}
 	}
-	other.Latency64 = nil
+	other.nanoseconds = false
 	if err := stands(other, want); err == nil || !strings.Contains(err.Error(), "4.16") {
 		t.Errorf("a kernel without LATENCY64: %v", err)
 	}
