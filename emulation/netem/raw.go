@@ -80,8 +80,8 @@ func (m lossModel) size() int {
 
 // slot is struct tc_netem_slot.
 type slot struct {
-	min, max             int64
-	packets, bytes       int32
+	min, max              int64
+	packets, bytes        int32
 	distDelay, distJitter int64
 }
 
