@@ -34,17 +34,19 @@ func (f frame) number() int { return int(binary.BigEndian.Uint64(f.data[numberOf
 type capture struct {
 	r      *rig
 	memory []byte
+	slots  int
 	next   int
 }
 
 const (
-	captureSlot  = 256
-	captureSlots = 16384
+	captureSlot = 256 // bytes
+	manyFrames  = 32768
+	fewFrames   = 256
 )
 
-func (r *rig) capture(ns, index int) *capture {
+func (r *rig) capture(ns, index, slots int) *capture {
 	r.t.Helper()
-	c := &capture{r: r}
+	c := &capture{r: r, slots: slots}
 	r.must(within(ns, func() error {
 		// The protocol, in the network's order.
 		const all = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8
@@ -53,21 +55,25 @@ func (r *rig) capture(ns, index int) *capture {
 			return os.NewSyscallError("socket", err)
 		}
 		r.t.Cleanup(func() { unix.Close(fd) })
-		for option, value := range map[int]int{unix.PACKET_VERSION: unix.TPACKET_V2, unix.PACKET_IGNORE_OUTGOING: 1} {
-			if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, option, value); err != nil {
+		for _, o := range [][3]int{
+			{unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2},
+			{unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
+			{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, // the time of arrival, not of delivery
+		} {
+			if err := unix.SetsockoptInt(fd, o[0], o[1], o[2]); err != nil {
 				return os.NewSyscallError("setsockopt", err)
 			}
 		}
 		request := unix.TpacketReq{
-			Block_size: 1 << 16, Block_nr: captureSlots * captureSlot >> 16,
-			Frame_size: captureSlot, Frame_nr: captureSlots,
+			Block_size: 1 << 16, Block_nr: uint32(slots * captureSlot >> 16),
+			Frame_size: captureSlot, Frame_nr: uint32(slots),
 		}
 		_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_PACKET, unix.PACKET_RX_RING,
 			uintptr(unsafe.Pointer(&request)), unsafe.Sizeof(request), 0)
 		if errno != 0 {
 			return os.NewSyscallError("setsockopt", errno)
 		}
-		c.memory, err = unix.Mmap(fd, 0, captureSlots*captureSlot, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		c.memory, err = unix.Mmap(fd, 0, slots*captureSlot, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return os.NewSyscallError("mmap", err)
 		}
@@ -86,7 +92,7 @@ func (c *capture) take() []frame {
 		if atomic.LoadUint32(&h.Status)&unix.TP_STATUS_USER == 0 {
 			return frames
 		}
-		if len(frames) == captureSlots {
+		if len(frames) == c.slots {
 			c.r.t.Fatal("the capture is full: frames may be missing")
 		}
 		frames = append(frames, frame{
@@ -95,7 +101,7 @@ func (c *capture) take() []frame {
 			data: append([]byte(nil), slot[h.Mac:][:h.Snaplen]...),
 		})
 		atomic.StoreUint32(&h.Status, unix.TP_STATUS_KERNEL)
-		c.next = (c.next + 1) % captureSlots
+		c.next = (c.next + 1) % c.slots
 	}
 }
 
@@ -107,11 +113,11 @@ type watch struct {
 	departures []frame
 }
 
-func (r *rig) watch() *watch {
+func (r *rig) watch(frames int) *watch {
 	r.t.Helper()
 	link, err := r.handle(r.nodes[1]).LinkByName("link")
 	r.must(err)
-	return &watch{r: r, in: r.capture(r.wire, r.ports[0].Index), out: r.capture(r.nodes[1], link.Attrs().Index)}
+	return &watch{r: r, in: r.capture(r.wire, r.ports[0].Index, frames), out: r.capture(r.nodes[1], link.Attrs().Index, frames)}
 }
 
 // reach waits until n packets in all have reached the wire.
@@ -142,10 +148,10 @@ func (w *watch) finish(n int) {
 	w.departures = append(w.departures, w.out.take()...)
 }
 
-// play returns what the model does to the same arrivals.
-func (w *watch) play(imp emulation.Impairments) []emulationtest.Departure {
+// play returns what the model does to the same arrivals with a seed of its own.
+func (w *watch) play(imp emulation.Impairments, seed uint64) []emulationtest.Departure {
 	w.r.t.Helper()
-	out, _, err := emulationtest.Play(imp, emulation.NewSeed(1, "wire", "up"), w.modelArrivals())
+	out, _, err := emulationtest.Play(imp, emulation.NewSeed(seed, "wire", "up"), w.modelArrivals())
 	w.r.must(err)
 	return out
 }
@@ -182,7 +188,7 @@ func (w *watch) sendAll(f *flow, n int) {
 		done = min(done+train, n)
 		f.send(done - int(f.sent))
 		w.reach(done)
-		if done == n || done%(captureSlots/2) == 0 {
+		if done == n || done%(manyFrames/4) == 0 {
 			w.finish(done)
 		}
 	}

@@ -26,6 +26,12 @@ var kernelTests = []struct {
 	{"order", testOrder},
 	{"loss", testLoss},
 	{"loss models", testLossModels},
+	{"duplicate", testDuplicate},
+	{"corrupt", testCorrupt},
+	{"reorder", testReorder},
+	{"ecn", testECN},
+	{"distributions", testDistributions},
+	{"slots", testSlots},
 	{"queue", testQueue},
 	{"delay", testDelay},
 	{"rate", testRate},
@@ -51,8 +57,9 @@ func TestInUserModeLinux(t *testing.T) {
 		return
 	}
 	report := uml.Run(t, uml.Config{
-		Test:    "^TestInUserModeLinux$/" + *inside,
+		Test:    "^TestInUserModeLinux$/(" + *inside + ")",
 		Modules: []string{"veth", "bridge", "sch_netem"},
+		Nice:    -15,
 	})
 	if *inside == "" && len(report.Passed) <= len(kernelTests) {
 		t.Errorf("%d tests passed inside, want %d and more", len(report.Passed), len(kernelTests)+1)

@@ -38,7 +38,7 @@ func testLossModels(t *testing.T) {
 			r := joined(t, 1500)
 			again(t, func() error {
 				r.must(Apply(r.ports[1], c.imp, 5))
-				w := r.watch()
+				w := r.watch(manyFrames)
 				f := r.flow(0, 60)
 				w.sendAll(f, n)
 				lost := w.lost()
@@ -47,7 +47,7 @@ func testLossModels(t *testing.T) {
 				for _, length := range bursts {
 					count += length
 				}
-				if p := emulationtest.SameCounts(bursts, emulationtest.Bursts(emulationtest.Lost(n, w.play(c.imp)))); p < falseAlarm {
+				if p := emulationtest.SameCounts(bursts, emulationtest.Bursts(emulationtest.Lost(n, w.play(c.imp, 1)))); p < falseAlarm {
 					t.Errorf("bursts differ from the model's: p = %g", p)
 				}
 				if low, high := c.chain.Interval(n, 0.01); float64(count) < low || float64(count) > high {

@@ -195,6 +195,17 @@ func (f *flow) send(n int) {
 	}
 }
 
+// sendOne sends a packet in a system call of its own, for a socket without trains.
+func (f *flow) sendOne() {
+	f.r.t.Helper()
+	packet := make([]byte, f.size-28)
+	binary.BigEndian.PutUint64(packet, f.sent)
+	f.sent++
+	if _, err := f.from.Write(packet); err != nil {
+		f.r.t.Fatalf("send packet %d: %v", f.sent, err)
+	}
+}
+
 // receive takes packets until n have arrived in all, and no more after that.
 func (f *flow) receive(n int) {
 	f.r.t.Helper()

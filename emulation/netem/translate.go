@@ -72,8 +72,8 @@ func (o *options) setLoss(imp emulation.Impairments) error {
 // The left side of the first, as a function of l, is concave: Newton's steps from
 // below never pass the root.
 func kernelLoss(loss, duplicate float64) (l, d float64, err error) {
-	if duplicate == 0 || loss == 1 {
-		return loss, 0, nil
+	if loss == 0 || loss == 1 || duplicate == 0 {
+		return loss, duplicate * (1 - loss), nil
 	}
 	c := (1 - loss) * duplicate
 	l = loss
