@@ -78,11 +78,11 @@ func TestChainIsTheModels(t *testing.T) {
 func TestPower(t *testing.T) {
 	bursts := func(p, r float64, seed uint64) []int {
 		imp := emulation.Impairments{GilbertElliott: emulation.GilbertElliott{P: p, R: r, K: 1}}
-		out, _, err := Play(imp, emulation.NewSeed(seed, "l", "up"), Every(time.Millisecond, 40_000, 100))
+		out, _, err := Play(imp, emulation.NewSeed(seed, "l", "up"), Every(time.Millisecond, 24_000, 100))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Bursts(Lost(40_000, out))
+		return Bursts(Lost(24_000, out))
 	}
 	delays := func(jitter time.Duration, d emulation.Distribution, seed uint64) []float64 {
 		imp := emulation.Impairments{Delay: 100 * time.Millisecond, Jitter: jitter, Distribution: d}

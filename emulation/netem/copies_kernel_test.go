@@ -48,7 +48,7 @@ func testDuplicate(t *testing.T) {
 		{"all", emulation.Impairments{Duplicate: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const n = 20_000
+			const n = 12_000
 			r := joined(t, 1500)
 			again(t, func() error {
 				r.must(Apply(r.ports[1], c.imp, 1))
@@ -78,7 +78,7 @@ func testCorrupt(t *testing.T) {
 		{"with copies", emulation.Impairments{Corrupt: 0.1, Duplicate: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const n = 10_000
+			const n = 5000
 			copies := 1 + int(c.imp.Duplicate)
 			r := joined(t, 1500)
 			again(t, func() error {
@@ -201,7 +201,7 @@ func distances(at []bool) []int {
 // testECN says that a loss is a loss for packets that could be marked, too, and that
 // codepoints pass as they are.
 func testECN(t *testing.T) {
-	const n, loss = 10_000, 0.3
+	const n, loss = 4000, 0.3
 	for _, ecn := range []emulation.ECN{emulation.ECT0, emulation.ECT1, emulation.CE} {
 		t.Run(fmt.Sprint(ecn), func(t *testing.T) {
 			r := joined(t, 1500)

@@ -34,7 +34,7 @@ func testLossModels(t *testing.T) {
 		{"four-state, full sums", emulation.Impairments{FourState: emulation.FourState{P13: 0.5, P14: 0.5, P31: 0.5, P32: 0.5, P23: 0.5}}, emulationtest.OfFourState(emulation.FourState{P13: 0.5, P14: 0.5, P31: 0.5, P32: 0.5, P23: 0.5})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const n = 40_000
+			const n = 24_000
 			r := joined(t, 1500)
 			again(t, func() error {
 				r.must(Apply(r.ports[1], c.imp, 5))
