@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,8 +40,8 @@ type Capability struct {
 }
 
 // Capabilities returns what the backend makes of each feature of the model, in the
-// order of emulation.Features, and then which of them it refuses together. What it
-// refuses the relay does.
+// order of emulation.Features, and then of those that do not go together as they go
+// alone. What it refuses the relay does.
 func Capabilities() []Capability {
 	return append(single(), together()...)
 }
@@ -62,7 +63,7 @@ func single() []Capability {
 		{emulation.FeatureCorrupt, Approximate, "flips a bit in what lies in one piece of the frame, headers included: of a TCP segment often only those"},
 		{emulation.FeatureReorder, Approximate, "a packet that goes ahead skips queue and rate, too"},
 		{emulation.FeatureDistribution, Approximate, "the model's own table; as jitter"},
-		{emulation.FeatureSlot, Approximate, "behind rate and delay: a burst leaves at once; a slot after a pause is planned from the latest arrival, and may come sooner"},
+		{emulation.FeatureSlot, Exact, ""},
 		{emulation.FeatureCapacity, Refused, "netem has one rate"},
 		{emulation.FeatureSteps, Refused, "netem has no clock of its own; a process can Change it, step by step (see Steady)"},
 		{emulation.FeatureDropHead, Refused, "netem drops the packet that arrives, and a child qdisc sees packets only behind the delay"},
@@ -72,9 +73,11 @@ func single() []Capability {
 	}
 }
 
-// together returns what the backend refuses only in combination.
+// together returns what differs in combination.
 func together() []Capability {
 	return []Capability{
+		{emulation.FeatureSlot | emulation.FeatureRate, Approximate, "netem's slots come behind the rate: a burst leaves all at once, and the time to the next one counts from there"},
+		{emulation.FeatureSlot | emulation.FeatureDelay, Approximate, "netem's slots come behind the delay and are planned while it runs: the wait for one may be over sooner"},
 		{emulation.FeatureFourState | emulation.FeatureLoss, Refused, "netem has one loss model (Gilbert-Elliott takes independent loss in, four states do not)"},
 		{emulation.FeatureGilbertElliott | emulation.FeatureDuplicate, Refused, "netem's chain also moves for each copy, and a packet that is copied loses only its copy"},
 		{emulation.FeatureFourState | emulation.FeatureDuplicate, Refused, "netem's chain also moves for each copy, and a packet that is copied loses only its copy"},
@@ -89,7 +92,7 @@ const (
 	minRate emulation.Rate = 8
 	// The rate that stands for none and keeps the order.
 	unlimitedRate emulation.Rate = 1e12
-	// Half the widest range of times between slots, as jitter.
+	// Half of it is a jitter.
 	maxSlotRange = 2 * maxJitter
 )
 
@@ -167,6 +170,15 @@ func queueAt(q emulation.Queue, r emulation.Rate) emulation.Queue {
 		q.Time = 0
 	}
 	return q
+}
+
+// Nearly returns what the backend does only nearly of what imp asks: nothing means
+// that imp is done as asked.
+func Nearly(imp emulation.Impairments) []Capability {
+	asked := imp.Features()
+	return slices.DeleteFunc(Capabilities(), func(c Capability) bool {
+		return c.Support != Approximate || c.Features.Without(asked) != 0
+	})
 }
 
 // checkFeatures says which features netem has not.
