@@ -201,6 +201,37 @@ func testSlots(t *testing.T) {
 	}
 }
 
+// testLightSlots sends packets so far apart that each finds no slot that is open: each
+// waits for its own, as in the model.
+func testLightSlots(t *testing.T) {
+	const wires, each, apart = 12, 60, 50 * time.Millisecond
+	imp := emulation.Impairments{Slot: emulation.Slot{Min: 5 * time.Millisecond, Max: 45 * time.Millisecond, Packets: 3}}
+	watches, flows := make([]*watch, wires), make([]*flow, wires)
+	for i := range watches {
+		r := joined(t, 1500)
+		r.must(Apply(r.ports[1], imp, 1))
+		watches[i], flows[i] = r.watch(fewFrames), r.flow(0, 60)
+	}
+	again(t, func() error {
+		for i, w := range watches {
+			w.arrivals, w.departures, flows[i].sent = nil, nil, 0
+		}
+		for range each {
+			for _, f := range flows {
+				f.send(1)
+			}
+			time.Sleep(apart)
+		}
+		var got, want []float64
+		for i, w := range watches {
+			w.finish(each)
+			got = append(got, w.delays()...)
+			want = append(want, emulationtest.Delays(w.modelArrivals(), w.play(imp, uint64(i)))...)
+		}
+		return sameDelays(got, want)
+	})
+}
+
 // gaps returns the times between bursts of so many packets, in seconds. All but one
 // in ten must have that size: a machine that is busy elsewhere tears some apart and
 // joins others.

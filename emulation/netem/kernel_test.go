@@ -54,6 +54,7 @@ var (
 		{"exact rate", testRateExact},
 		{"distributions", testDistributions},
 		{"slots", testSlots},
+		{"light slots", testLightSlots},
 		{"profiles", testProfiles},
 	}
 )

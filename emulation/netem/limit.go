@@ -20,7 +20,12 @@ const (
 
 // limit returns netem's limit in packets; see the package comment.
 func limit(imp emulation.Impairments, mtu int) (uint32, error) {
-	line, err := lineFrames(imp.Rate, longestDelay(imp), mtu)
+	mean, longest := delays(imp)
+	line, err := lineFrames(imp.Rate, mean, mtu)
+	if err != nil {
+		return 0, err
+	}
+	least, err := lineFrames(imp.Rate, longest, mtu)
 	if err != nil {
 		return 0, err
 	}
@@ -36,13 +41,14 @@ func limit(imp emulation.Impairments, mtu int) (uint32, error) {
 			return 0, err
 		}
 	}
+	sending := int64(0) // slots alone do not
 	if imp.Rate > 0 || imp.Queue == (emulation.Queue{}) {
-		line++ // the packet in transmission; slots alone have none
+		sending = 1
 	}
-	if queue > maxLimit-line {
-		return 0, fmt.Errorf("a queue of %d packets behind a line of %d is more than netem's limit takes", queue, line)
+	if queue > maxLimit-sending-line || least > maxLimit-sending {
+		return 0, fmt.Errorf("a queue of %d packets behind a line of %d is more than netem's limit takes", queue, max(line, least))
 	}
-	return uint32(max(1, line+queue)), nil
+	return uint32(max(1, max(line+queue, least)+sending)), nil
 }
 
 // queueOf is the way back where the delay does not vary: the queue that a limit

@@ -56,7 +56,8 @@ func testProfileDelays(t *testing.T, directions map[string]emulation.Impairments
 		r := joined(t, 1500)
 		r.must(Apply(r.ports[1], imp, 1))
 		flows[name], watches[name] = r.flow(0, 60), r.watch(fewFrames)
-		apart = max(apart, 2*(longestDelay(imp)-imp.Delay))
+		_, longest := delays(imp)
+		apart = max(apart, 2*(longest-imp.Delay))
 	}
 	again(t, func() error {
 		for name, w := range watches {

@@ -49,13 +49,19 @@ func uniform(n int) emulation.Table {
 	return table
 }
 
-// longestDelay returns the largest delay that netem gives under imp.
-func longestDelay(imp emulation.Impairments) time.Duration {
+// delays returns the mean and the largest of the delays that netem gives under imp.
+func delays(imp emulation.Impairments) (mean, longest time.Duration) {
 	table := delayTable(imp)
 	if table == nil {
-		return imp.Delay
+		return imp.Delay, imp.Delay
 	}
-	return imp.Delay + imp.Jitter*time.Duration(slices.Max(table))/emulation.TableScale
+	sum := time.Duration(0)
+	for _, v := range table {
+		sum += time.Duration(v)
+	}
+	// Below 2^14 samples of 2^16 and a jitter below 2^31: no overflow.
+	mean = imp.Delay + imp.Jitter*sum/time.Duration(len(table))/emulation.TableScale
+	return mean, imp.Delay + imp.Jitter*time.Duration(slices.Max(table))/emulation.TableScale
 }
 
 // slots returns netem's parameters for s, with their table. Netem draws the time
