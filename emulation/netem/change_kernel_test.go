@@ -80,22 +80,23 @@ func testChangeKeeps(t *testing.T) {
 		}
 		seeds[state.Seed] = true
 	}
-	// Each packet needs a slot of its own, 400 ms apart. Changes meanwhile must not
-	// open one.
-	slots := emulation.Impairments{Slot: imp.Slot}
+	// Each packet needs a slot of its own, 200 ms apart. A change meanwhile must not open
+	// one, which the next arrival would find.
+	slots := emulation.Impairments{Slot: emulation.Slot{Min: 200 * ms, Max: 200 * ms, Packets: 1}}
 	r.must(Apply(r.ports[1], slots, 7))
 	w := r.watch(fewFrames)
 	f := r.flow(0, 60)
-	f.send(4)
-	for range 30 {
-		slots.Delay = 0
+	const packets = 8
+	for range packets {
 		r.must(Change(r.ports[1], slots))
+		f.send(1)
 		time.Sleep(20 * ms)
 	}
-	w.finish(4)
-	for i, d := range w.kernel() {
-		if i > 1 && d.At.Sub(w.kernel()[i-1].At) < 390*ms {
-			t.Errorf("packet %d came %v after the one before it: a change has opened a slot", i, d.At.Sub(w.kernel()[i-1].At))
+	w.finish(packets)
+	out := w.kernel()
+	for i := 1; i < len(out); i++ {
+		if apart := out[i].At.Sub(out[i-1].At); apart < 190*ms {
+			t.Errorf("packet %d came %v after the one before it: a change has opened a slot", i, apart)
 		}
 	}
 }

@@ -93,7 +93,7 @@
 //     over sooner after the delay than in the model. Without rate and delay they agree.
 //   - Corruption flips a bit of the frame's linear part, its headers included (the model
 //     flips one of the payload). Of a TCP segment sent from pages that is the headers.
-//     One in a hundred frames of full size goes astray by its Ethernet header.
+//     One in a hundred of full-size frames that it corrupts has a wrong Ethernet header.
 //   - netem marks CE in the place of a random loss. The model has no such thing, and
 //     nothing sets it.
 //   - Loss and a full queue share one counter in the kernel: Counters.Drops. A black hole

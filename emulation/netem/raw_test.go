@@ -1,6 +1,7 @@
 package netem
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -119,6 +120,47 @@ func TestDecodeOthers(t *testing.T) {
 	}
 }
 
+// TestDecodeCutShort: wherever a message ends too early, in whole or in one of its
+// attributes, that is an error or leaves something out, and never more.
+func TestDecodeCutShort(t *testing.T) {
+	o := options{model: lossModel{lossFourState, [5]uint32{1, 2, 3, 4, 5}}, slot: slot{min: 1, max: 2}, limit: 7}
+	stats := nl.NewRtAttr(nl.TCA_STATS2, nil)
+	stats.AddRtAttr(statsBasic, append(longs(5000), words(50, 0)...))
+	stats.AddRtAttr(statsPackets, longs(1))
+	stats.AddRtAttr(statsQueue, words(1, 2, 3, 4, 5))
+	whole := told(&o, stats)
+	for n := range whole {
+		if q, err := decodeQdisc(whole[:n:n]); err == nil && q.counters != (Counters{}) {
+			t.Errorf("%d of %d bytes: %+v", n, len(whole), q)
+		}
+	}
+	about := nl.TcMsg{Ifindex: 3}
+	head := append(slices.Clone(about.Serialize()), nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("netem")).Serialize()...)
+	for kind := 1; kind <= attrPrngSeed; kind++ {
+		if kind == nl.TCA_NETEM_DELAY_DIST || kind == attrSlotDist || kind == 9 { // never told, and padding
+			continue
+		}
+		// The last attribute, three bytes long and without what makes it four.
+		options := o.encode()
+		options.AddRtAttr(kind, []byte{1, 2, 3})
+		b := append(slices.Clone(head), options.Serialize()...)
+		if _, err := decodeQdisc(b); err == nil {
+			t.Errorf("attribute %d of three bytes: no error", kind)
+		}
+		unpadded := options.Serialize()
+		unpadded = unpadded[: len(unpadded)-1 : len(unpadded)-1]
+		binary.NativeEndian.PutUint16(unpadded, uint16(len(unpadded)))
+		if _, err := decodeQdisc(append(slices.Clone(head), unpadded...)); err == nil {
+			t.Errorf("attribute %d of three bytes without padding: no error", kind)
+		}
+	}
+	// An attribute that is known to none, at the very end and without padding.
+	tail := nl.NewRtAttr(99, []byte{1, 2, 3}).Serialize()
+	if _, err := decodeQdisc(append(slices.Clone(whole), tail[:7]...)); err != nil {
+		t.Errorf("without the last padding: %v", err)
+	}
+}
+
 // TestMessageFits says that the largest tables stay below what an attribute can hold,
 // and nl's receive buffer, in which an error brings the request back.
 func TestMessageFits(t *testing.T) {
@@ -136,6 +178,7 @@ func FuzzDecodeQdisc(f *testing.F) {
 	f.Add(whole[:len(whole)-3])
 	f.Add(whole[:unix.SizeofIfInfomsg+5])
 	f.Add([]byte{})
+	f.Add(append(slices.Clone(whole), nl.NewRtAttr(99, []byte{1, 2, 3}).Serialize()[:7]...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := decodeQdisc(b)
 		if err != nil || q.kind != "netem" || !q.netem.nanoseconds {
