@@ -88,8 +88,8 @@ func median(values []float64) float64 {
 	return quantile(slices.Sorted(slices.Values(values)), 0.5)
 }
 
-// sameDelays compares two samples of delays in seconds, without the twentieth at
-// either end: a machine that is busy elsewhere makes some of them late by a lot.
+// sameDelays compares two samples of delays in seconds, without the tenth at either
+// end: a machine that is busy elsewhere makes some of them late by a lot.
 func sameDelays(got, want []float64) error {
 	const ms = 1e-3
 	got, want = dither(got, ms), dither(want, ms)
@@ -137,10 +137,10 @@ func deciles(values []float64) []float64 {
 	return out
 }
 
-// middle returns a sample, sorted, without the twentieth at either end.
+// middle returns a sample, sorted, without the tenth at either end.
 func middle(values []float64) []float64 {
 	sorted := slices.Sorted(slices.Values(values))
-	cut := len(sorted) / 20
+	cut := len(sorted) / 10
 	return sorted[cut : len(sorted)-cut]
 }
 
