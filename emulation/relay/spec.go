@@ -23,9 +23,10 @@ type Wire struct {
 	Link string `json:"link"`
 	// Ports are the indexes of the ports' files: the first towards the link's
 	// first endpoint.
-	Ports [2]int                `json:"ports"`
-	Up    emulation.Impairments `json:"up,omitzero"`   // first port to second
-	Down  emulation.Impairments `json:"down,omitzero"` // second to first
+	Ports   [2]int                `json:"ports"`
+	Up      emulation.Impairments `json:"up,omitzero"`   // first port to second
+	Down    emulation.Impairments `json:"down,omitzero"` // second to first
+	Offload Offload               `json:"offload,omitempty"`
 }
 
 // features is what the relay can do: all that the model does but the sending of

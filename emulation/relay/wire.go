@@ -33,17 +33,32 @@ func newWire(spec Wire, seed uint64, files []*os.File, clock clock) (*wire, erro
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
 		}
-		ring, err := w.ports[i].start()
+		f, err := startForwarder(w.ports[i], w.ports[1-i], spec.Offload, model, clock)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
-		}
-		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, model, clock)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), ring.close(), w.close())
 		}
 		w.directions[i] = f
 	}
 	return w, nil
+}
+
+// startForwarder lets packets into the port in for a new forwarder.
+func startForwarder(in, out *Port, offload Offload, model *emulation.Direction, clock clock) (*forwarder, error) {
+	if offload == OffloadOn {
+		if err := in.startUnits(); err != nil {
+			return nil, err
+		}
+		return newForwarder(in, out, nil, model, clock)
+	}
+	ring, err := in.start()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForwarder(in, out, ring, model, clock)
+	if err != nil {
+		return nil, errors.Join(err, ring.close())
+	}
+	return f, nil
 }
 
 var directionNames = [2]string{"up", "down"}
