@@ -309,3 +309,84 @@ func TestRunsAreAsLongAsTheyCanBe(t *testing.T) {
 		})
 	}
 }
+
+// What the relay cannot forward is in a counter, by wire packets where it knows them.
+func TestUnitsThatCannotBeForwardedAreCounted(t *testing.T) {
+	s := sending{version: 4, size: 1000, payload: make([]byte, 9_500)} // 10 packets
+	vnet, unit := s.run(0, 10, false)
+	strange := vnet
+	strange.segmentSize = 0
+	for _, tc := range []struct {
+		name string
+		mtu  int
+		vnet vnetHeader
+		fr   frame
+		want stats
+	}{
+		{"VLAN tag", 1500, vnet, frame{data: unit, length: len(unit), status: unix.TP_STATUS_VLAN_VALID}, stats{tagged: 1}},
+		{"cut short", 1500, vnet, frame{data: unit, length: maxUnit + 1}, stats{oversized: 1}},
+		{"hostile header", 1500, strange, frame{data: unit, length: len(unit)}, stats{unfinished: 1}},
+		{"nothing", 1500, vnetHeader{}, frame{}, stats{unfinished: 1}},
+		{"segments beyond the MTU", 1039, vnet, frame{data: unit, length: len(unit)}, stats{oversized: 10}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorkbench(t, emulation.Impairments{}, tc.mtu)
+			w.f.arriveUnit(0, tc.fr, tc.vnet)
+			tc.want.state = StateUp
+			if w.f.stats != tc.want {
+				t.Errorf("counted %+v, want %+v", w.f.stats, tc.want)
+			}
+			w.wantIdle()
+		})
+	}
+}
+
+// A direction that holds as much as it may loses what comes next, counts it, and is
+// whole again when the rest has left.
+func TestUnitsHaveAMemoryLimit(t *testing.T) {
+	s := sending{version: 4, size: 1000, payload: make([]byte, 60_500)}
+	vnet, unit := s.run(0, s.packets(), false)
+	w := newWorkbench(t, emulation.Impairments{Delay: time.Second}, 1500)
+	const fit = poolLimit / (1<<16 + 64)
+	for range fit + 100 {
+		w.arrive(0, vnet, unit)
+	}
+	held := w.f.model.Counters().HeldPackets
+	if lost := w.f.stats.noMemory; lost == 0 || lost%61 != 0 || held+int(lost) != (fit+100)*61 || held < (fit-2*poolChunk)*61 {
+		t.Errorf("%d packets are held, %d lost, of %d", held, lost, (fit+100)*61)
+	}
+	for w.f.model.Counters().HeldPackets > 0 {
+		w.depart(emulation.Time(time.Second))
+	}
+	w.wantIdle()
+	w.arrive(emulation.Time(time.Second), vnet, unit)
+	if got := len(w.depart(emulation.Time(2 * time.Second))); got != 1 {
+		t.Errorf("%d messages after the flood, want 1", got)
+	}
+}
+
+// Whatever comes from the socket is forwarded or counted, and nothing is kept.
+func FuzzArrival(f *testing.F) {
+	for _, s := range []sending{
+		{version: 4, size: 100, payload: make([]byte, 250)},
+		{version: 6, size: 100, payload: make([]byte, 250), udp: true},
+	} {
+		v, frame := s.run(0, 3, false)
+		unit := append(make([]byte, vnetSize), frame...)
+		v.write(unit)
+		f.Add(unit)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) < vnetSize || len(data) > vnetSize+maxUnit {
+			return
+		}
+		w := newWorkbench(t, emulation.Impairments{Duplicate: 0.5, Corrupt: 0.2}, 1500)
+		w.arrive(0, readVnet(data), data[vnetSize:])
+		arrived := w.f.model.Counters().ArrivedPackets
+		if refused := w.f.stats.unfinished + w.f.stats.oversized; (arrived == 0) != (refused > 0) {
+			t.Errorf("%d packets arrived, %d were refused", arrived, refused)
+		}
+		w.depart(0)
+		w.wantIdle()
+	})
+}
