@@ -23,9 +23,10 @@ type Status struct {
 
 // WireStatus is the part of one wire.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link    string          `json:"link"`
+	Offload Offload         `json:"offload,omitempty"`
+	Up      DirectionStatus `json:"up"`
+	Down    DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is the part of one direction. Of the frames that reached the

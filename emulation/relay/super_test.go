@@ -390,3 +390,24 @@ func FuzzArrival(f *testing.F) {
 		w.wantIdle()
 	})
 }
+
+func TestOffloadFor(t *testing.T) {
+	slow := emulation.Impairments{Rate: 50e6}
+	fast := slices.Repeat(emulation.Trace{1}, 90) // opportunities of 1500 bytes in each millisecond
+	for _, tc := range []struct {
+		name     string
+		up, down emulation.Impairments
+		want     Offload
+	}{
+		{"slow both ways", slow, slow, OffloadOff},
+		{"a gigabit down", slow, emulation.Impairments{Rate: 1e9}, OffloadOn},
+		{"a gigabit up", emulation.Impairments{Rate: 1e9}, slow, OffloadOn},
+		{"no rate up", emulation.Impairments{Delay: time.Second}, slow, OffloadOn},
+		{"a slow trace", emulation.Impairments{Capacity: &emulation.Trace{1, 2, 3}}, slow, OffloadOff},
+		{"a fast trace", emulation.Impairments{Capacity: &fast}, slow, OffloadOn},
+	} {
+		if got := OffloadFor(tc.up, tc.down); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

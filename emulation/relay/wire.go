@@ -100,7 +100,7 @@ func (w *wire) close() error {
 func (w *wire) status() (WireStatus, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := WireStatus{Link: w.link}
+	s := WireStatus{Link: w.link, Offload: w.directions[0].super != nil}
 	var errs []error
 	for i, f := range w.directions {
 		n, err := w.ports[i].takeDrops()
