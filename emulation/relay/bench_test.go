@@ -43,6 +43,9 @@ func BenchmarkRelay(b *testing.B) {
 		a := &arms[i]
 		a.got = map[string][]float64{}
 		a.r = a.rig(b).quiet()
+		// As in a lab's nodes: room for twice the product of bandwidth and delay.
+		a.r.sysctl("net/ipv4/tcp_rmem", "4096 131072 33554432")
+		a.r.sysctl("net/ipv4/tcp_wmem", "4096 65536 33554432")
 		if a.wire != nil {
 			a.r.start(*a.wire)
 		}
