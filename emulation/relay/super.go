@@ -44,6 +44,7 @@ type super struct {
 	intake *intake
 	outbox *outbox
 	run    run
+	quoted [maxHeaders + icmpv6Size]byte
 }
 
 func newSuper(in, out *Port) *super {
@@ -68,6 +69,7 @@ func (f *forwarder) receiveUnits() int {
 			now = f.clock.read()
 		}
 		f.note(now, fr.realTime)
+		f.meet(fr.data)
 		f.arriveUnit(i, fr, vnet)
 	}
 	if n == intakeBatch {
@@ -151,12 +153,21 @@ func (f *forwarder) enqueueUnit(u *unit) {
 		})
 		if verdict.Accepted {
 			u.held++
+		} else if verdict.TellMTU != 0 {
+			f.refuse(f.super.packet(u, i), verdict)
 		}
 	}
 	if u.held == 0 {
 		f.super.units.release(u, 0)
 	}
 	f.reclaimUnits()
+}
+
+// packet returns a wire packet as it would go over a wire, or as much of it as a
+// message about it quotes. It is good until the next call.
+func (s *super) packet(u *unit, i int) []byte {
+	n, _ := u.headers(s.quoted[:], u.frame, i, 1, u.ecn)
+	return s.quoted[:n+copy(s.quoted[n:], u.part(u.frame, i, 1))]
 }
 
 // departUnits sends every wire packet that is due, as few units as they fit in.

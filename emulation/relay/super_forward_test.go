@@ -333,10 +333,11 @@ func TestMarksOfUnitsArrive(t *testing.T) {
 func TestForwardingUnitsDoesNotAllocate(t *testing.T) {
 	r := newSuperRig(t).quiet()
 	ports := r.ports()
-	model, err := emulation.NewDirection(emulation.Impairments{Rate: 10e9, Loss: 0.1, Duplicate: 0.1, Corrupt: 0.1}, emulation.Seed{})
+	course, err := newCourse(emulation.Impairments{Rate: 10e9, Loss: 0.1, Duplicate: 0.1, Corrupt: 0.1}, nil, emulation.Seed{}, newStart(true))
 	if err != nil {
 		t.Fatal(err)
 	}
+	model := newLane(course)
 	if err := ports[1].startUnits(); err != nil {
 		t.Fatal(err)
 	}

@@ -38,12 +38,12 @@ func newWorkbench(tb tb, imp emulation.Impairments, mtu int) *workbench {
 		w.out = pair[1]
 		tb.Cleanup(func() { _ = errors.Join(files[i].Close(), unix.Close(pair[1])) })
 	}
-	model, err := emulation.NewDirection(imp, emulation.NewSeed(7, "test", "up"))
+	course, err := newCourse(imp, nil, emulation.NewSeed(7, "test", "up"), newStart(false))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	in, out := &Port{file: files[0], mtu: mtu}, &Port{file: files[1], mtu: mtu}
-	if w.f, err = newForwarder(in, out, nil, model, clock{base: time.Now()}); err != nil {
+	if w.f, err = newForwarder(in, out, nil, newLane(course), clock{base: time.Now()}); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = w.f.close() })
