@@ -136,6 +136,7 @@ func TestStreamsSurviveUnits(t *testing.T) {
 		{"drop-head", emulation.Impairments{Rate: 300e6, Queue: emulation.Queue{Packets: 100, Discipline: emulation.DropHead}}, 20e6, func(d DirectionStatus) bool { return d.Dropped["queue"] > 0 }},
 		{"reordering", emulation.Impairments{Delay: time.Millisecond, Reorder: emulation.Reorder{Probability: 0.02}}, 20e6, func(d DirectionStatus) bool { return d.Reordered > 0 }},
 		{"an mtu below the segments", emulation.Impairments{MTU: 1200}, 5e6, func(d DirectionStatus) bool { return d.Dropped["mtu"] > 0 }},
+		{"an mtu that is told", emulation.Impairments{MTU: 1300, TooBig: emulation.TooBigICMP}, 20e6, func(d DirectionStatus) bool { return d.Dropped["mtu"] > 0 && d.TooBig.Told > 0 }},
 		{"all at once", emulation.Impairments{Rate: 400e6, Delay: time.Millisecond, Jitter: time.Millisecond, Loss: 0.002, Duplicate: 0.01, Corrupt: 0.002, Queue: marked.Queue}, 10e6, func(d DirectionStatus) bool { return d.Corrupted > 0 && d.Duplicated > 0 }},
 	} {
 		for family, addrs := range map[string][2]netip.Addr{
@@ -144,7 +145,9 @@ func TestStreamsSurviveUnits(t *testing.T) {
 			t.Run(tc.name+"/"+family, func(t *testing.T) {
 				r := newSuperRig(t)
 				r.sysctl("net/ipv4/tcp_ecn", "1")
-				r.sysctl("net/ipv4/tcp_mtu_probing", "1") // finds the MTU behind a black hole
+				if tc.imp.MTU != 0 && tc.imp.TooBig == emulation.TooBigSilent {
+					r.sysctl("net/ipv4/tcp_mtu_probing", "1") // finds the MTU behind a black hole
+				}
 				r.start(Wire{Up: tc.imp, Offload: OffloadOn})
 				r.transfer(addrs[0], addrs[1], tc.bytes)
 				s := r.until("an idle wire", func(s WireStatus) bool { return s.Up.HeldPackets == 0 && s.Down.HeldPackets == 0 })
@@ -380,5 +383,27 @@ func TestForwardingUnitsDoesNotAllocate(t *testing.T) {
 	}
 	if fwd.stats.runs == 0 || fwd.stats.sendFailed != 0 {
 		t.Errorf("%d runs were sent, %d packets failed", fwd.stats.runs, fwd.stats.sendFailed)
+	}
+}
+
+// A live change meets whole units: all of their wire packets before it, or none.
+func TestUnitsMeetALiveChange(t *testing.T) {
+	r := newSuperRig(t).quiet()
+	r.start(Wire{Offload: OffloadOn})
+	v := volley{size: 1200, perCall: 40, calls: 10}
+	if got, _ := v.send(r, addrA4.Addr(), addrB4.Addr()); len(got) != 400 {
+		t.Errorf("%d datagrams came, want 400", len(got))
+	}
+	err := r.client.Set(t.Context(), []Setting{{
+		Link: "test", Way: "up",
+		Patch: emulation.Patch{Fields: emulation.FieldLoseEvery, Values: emulation.Impairments{LoseEvery: 4}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := v.send(r, addrA4.Addr(), addrB4.Addr())
+	s := r.counters()
+	if len(got) != 300 || s.Up.Dropped["loss"] != 100 || s.Up.SentUnits < 10+100 {
+		t.Errorf("%d datagrams came of 400, want 300: %+v", len(got), s.Up)
 	}
 }
