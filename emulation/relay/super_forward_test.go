@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -42,11 +44,21 @@ func wantSums(t *testing.T, d DirectionStatus) {
 	}
 }
 
-// pattern fills data with what stands at an offset of a stream.
-func pattern(data []byte, offset int64) {
-	for i := range data {
-		at := uint64(offset) + uint64(i)
-		data[i] = byte((at / 8 * 0x9e3779b97f4a7c15) >> (56 - at%8))
+// pattern is a stream that repeats itself after a number of bytes that no length of
+// a segment, unit or read divides.
+type pattern []byte
+
+func newPattern() pattern {
+	p := make(pattern, 1<<20+7)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(p) // never fails
+	return p
+}
+
+// fill fills data with what stands at an offset.
+func (p pattern) fill(data []byte, offset int64) {
+	for len(data) > 0 {
+		n := copy(data, p[offset%int64(len(p)):])
+		data, offset = data[n:], offset+int64(n)
 	}
 }
 
@@ -65,7 +77,7 @@ func (r *rig) transfer(a, b netip.Addr, n int64) {
 		conn, err = net.DialTCP("tcp", local, listener.Addr().(*net.TCPAddr))
 		return err
 	})
-	deadline := time.Now().Add(2 * patience)
+	deadline, stream := time.Now().Add(2*patience), newPattern()
 	sent := make(chan error, 1)
 	go func() {
 		defer conn.Close()
@@ -73,7 +85,7 @@ func (r *rig) transfer(a, b netip.Addr, n int64) {
 		_ = conn.SetDeadline(deadline)
 		for at := int64(0); at < n; at += int64(len(data)) {
 			data = data[:min(int64(len(data)), n-at)]
-			pattern(data, at)
+			stream.fill(data, at)
 			if _, err := conn.Write(data); err != nil {
 				sent <- err
 				return
@@ -91,8 +103,8 @@ func (r *rig) transfer(a, b netip.Addr, n int64) {
 	at := int64(0)
 	for {
 		k, err := in.Read(got)
-		pattern(want[:k], at)
-		if !slices.Equal(got[:k], want[:k]) {
+		stream.fill(want[:k], at)
+		if !bytes.Equal(got[:k], want[:k]) {
 			r.tb.Fatalf("the bytes from %d on are not those sent", at)
 		}
 		at += int64(k)
@@ -118,7 +130,7 @@ func (r *rig) sysctl(path, value string) {
 
 // Whatever happens to the packets of its units, a TCP stream arrives as it was sent.
 func TestStreamsSurviveUnits(t *testing.T) {
-	marked := emulation.Impairments{Rate: 500e6, Queue: emulation.Queue{Packets: 500, Mark: emulation.Limit{Packets: 20}}}
+	marked := emulation.Impairments{Rate: 500e6, Queue: emulation.Queue{Packets: 500, Mark: emulation.Limit{Packets: 5}}}
 	for _, tc := range []struct {
 		name  string
 		imp   emulation.Impairments
@@ -132,8 +144,9 @@ func TestStreamsSurviveUnits(t *testing.T) {
 		{"duplicates", emulation.Impairments{Duplicate: 0.05}, 20e6, func(d DirectionStatus) bool { return d.Duplicated > 0 }},
 		{"corruption", emulation.Impairments{Corrupt: 0.01}, 20e6, func(d DirectionStatus) bool { return d.Corrupted > 0 }},
 		{"marks", marked, 20e6, func(d DirectionStatus) bool { return d.Marked > 0 }},
-		{"a slow queue", emulation.Impairments{Rate: 300e6, Delay: time.Millisecond, Queue: emulation.Queue{Packets: 100}}, 20e6, func(d DirectionStatus) bool { return d.Dropped["queue"] > 0 }},
-		{"drop-head", emulation.Impairments{Rate: 300e6, Queue: emulation.Queue{Packets: 100, Discipline: emulation.DropHead}}, 20e6, func(d DirectionStatus) bool { return d.Dropped["queue"] > 0 }},
+		// A unit of TCP has more packets than these queues.
+		{"a short queue", emulation.Impairments{Rate: 300e6, Delay: time.Millisecond, Queue: emulation.Queue{Packets: 20}}, 20e6, func(d DirectionStatus) bool { return d.Dropped["queue"] > 0 }},
+		{"drop-head", emulation.Impairments{Rate: 300e6, Queue: emulation.Queue{Packets: 20, Discipline: emulation.DropHead}}, 20e6, func(d DirectionStatus) bool { return d.Dropped["queue"] > 0 }},
 		{"reordering", emulation.Impairments{Delay: time.Millisecond, Reorder: emulation.Reorder{Probability: 0.02}}, 20e6, func(d DirectionStatus) bool { return d.Reordered > 0 }},
 		{"an mtu below the segments", emulation.Impairments{MTU: 1200}, 5e6, func(d DirectionStatus) bool { return d.Dropped["mtu"] > 0 }},
 		{"an mtu that is told", emulation.Impairments{MTU: 1300, TooBig: emulation.TooBigICMP}, 20e6, func(d DirectionStatus) bool { return d.Dropped["mtu"] > 0 && d.TooBig.Told > 0 }},
@@ -211,11 +224,11 @@ func (v volley) send(r *rig, a, b netip.Addr) (numbers []uint32, ce int) {
 // receive takes all that lies in the socket: softirqs run before a send ends.
 func (v volley) receive(r *rig, to *net.UDPConn) (numbers []uint32, ce int) {
 	r.tb.Helper()
-	if err := to.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
-		r.tb.Fatal(err)
-	}
 	buf, oob, want := make([]byte, 1<<16), make([]byte, 256), make([]byte, v.size)
 	for {
+		if err := to.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			r.tb.Fatal(err)
+		}
 		n, k, _, _, err := to.ReadMsgUDP(buf, oob)
 		if err != nil {
 			return numbers, ce
