@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/lab/nat"
 	"github.com/tquiclab/tquiclab/topologies"
@@ -136,8 +137,9 @@ func (p *Plan) addLink(index int, l topologies.Link) {
 	}
 	if l.Impaired() {
 		for i, end := range ends {
-			p.addPair(end, linkEnd{namespace: WireNamespace(p.Lab, l.Name), name: l.Endpoints[i], mtu: l.MTU})
-			p.addOffloads(end)
+			inner := linkEnd{namespace: WireNamespace(p.Lab, l.Name), name: l.Endpoints[i], mtu: l.MTU}
+			p.addPair(end, inner)
+			p.addOffloads(p.offload(l), end, inner)
 		}
 	} else {
 		p.addPair(ends[0], ends[1])
@@ -174,13 +176,35 @@ func (p *Plan) addPair(a, b linkEnd) {
 	})
 }
 
-func (p *Plan) addOffloads(e linkEnd) {
-	p.Steps = append(p.Steps, Step{
-		Do: "turn offloads off", What: e.String(),
-		run: func(_ context.Context, r *raising) error {
-			return link.DisableOffloads(r.spaces[e.namespace], e.name)
-		},
-	})
+// addOffloads sets the offloads of a link's end, and those of the wire's end that it
+// faces: a wire that takes units must be able to send them.
+func (p *Plan) addOffloads(offload relay.Offload, end, inner linkEnd) {
+	step := Step{
+		Do: "turn offloads off", What: end.String(),
+		run: func(_ context.Context, r *raising) error { return r.setOffloads(link.OffloadsOff, end) },
+	}
+	if offload == relay.OffloadOn {
+		step = Step{
+			Do: "leave offloads on", What: end.String() + ", " + inner.String(),
+			run: func(_ context.Context, r *raising) error {
+				set, err := unitOffloads()
+				if err != nil {
+					return err
+				}
+				return r.setOffloads(set, end, inner)
+			},
+		}
+	}
+	p.Steps = append(p.Steps, step)
+}
+
+func (r *raising) setOffloads(set link.OffloadSet, ends ...linkEnd) error {
+	for _, e := range ends {
+		if err := link.SetOffloads(r.spaces[e.namespace], e.name, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Plan) addNeighbours(e, peer linkEnd) {

@@ -10,9 +10,12 @@ import (
 
 // WireStatus is what an impaired link has done since the lab came up.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link string `json:"link"`
+	// Units: the endpoints leave segmentation to the wire, which counts wire packets all
+	// the same.
+	Units bool            `json:"units,omitempty"`
+	Up    DirectionStatus `json:"up"`
+	Down  DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is one direction of a wire. What arrived has passed, was

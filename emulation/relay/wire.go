@@ -36,17 +36,32 @@ func newWire(spec Wire, ring int, seed uint64, files []*os.File, clock clock, st
 		if err != nil {
 			return nil, errors.Join(err, w.close())
 		}
-		ring, err := w.ports[i].start()
+		f, err := startForwarder(w.ports[i], w.ports[1-i], spec.Offload, newLane(course), clock)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
-		}
-		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, newLane(course), clock)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), ring.close(), w.close())
 		}
 		w.directions[i] = f
 	}
 	return w, nil
+}
+
+// startForwarder lets packets into the port in for a new forwarder.
+func startForwarder(in, out *Port, offload Offload, model *lane, clock clock) (*forwarder, error) {
+	if offload == OffloadOn {
+		if err := in.startUnits(); err != nil {
+			return nil, err
+		}
+		return newForwarder(in, out, nil, model, clock)
+	}
+	ring, err := in.start()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForwarder(in, out, ring, model, clock)
+	if err != nil {
+		return nil, errors.Join(err, ring.close())
+	}
+	return f, nil
 }
 
 // newCourse returns one way's course from a start on.
@@ -98,7 +113,7 @@ func (w *wire) close() error {
 func (w *wire) status() (WireStatus, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := WireStatus{Link: w.link}
+	s := WireStatus{Link: w.link, Offload: w.directions[0].super != nil}
 	var errs []error
 	for i, f := range w.directions {
 		n, err := w.ports[i].takeDrops()

@@ -29,8 +29,9 @@
 // # Limitations
 //
 // Shares and packets come from interface counters, which also count what the
-// kernel says to neighbours and what other programs send, and segments before segmentation where offloads are
-// on (links without a wire). The relay's lateness is counted since the lab came
+// kernel says to neighbours and what other programs send, and units before
+// segmentation where offloads are on (links without a wire, and the relay's from
+// 1 Gbit/s on). The relay's lateness is counted since the lab came
 // up, so it may stem from before the run. A simulation has no processes: what they
 // would have used is zero or null in its results.
 package runner
