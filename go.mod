@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/florianl/go-tc v0.4.8
 	github.com/google/go-cmp v0.7.0
+	github.com/gopacket/gopacket v1.7.7
 	github.com/mdlayher/netlink v1.6.2
 	github.com/quic-go/quic-go v0.65.0
 	github.com/rogpeppe/go-internal v1.16.0
