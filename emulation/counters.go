@@ -3,12 +3,13 @@ package emulation
 // DropReason says why a direction dropped a packet.
 type DropReason uint8
 
-// The reasons, in the order of the stages.
+// The reasons.
 const (
-	DropMTU   DropReason = iota // larger than the MTU
-	DropLoss                    // random or listed loss
-	DropQueue                   // the queue was full
-	DropAQM                     // CoDel, to keep the queue short
+	DropMTU       DropReason = iota // larger than the MTU
+	DropLoss                        // random or listed loss
+	DropQueue                       // the queue was full
+	DropAQM                         // CoDel, to keep the queue short
+	DropBlackhole                   // the direction was told to swallow everything
 	numDropReasons
 )
 
@@ -23,6 +24,8 @@ func (r DropReason) String() string {
 		return "queue"
 	case DropAQM:
 		return "aqm"
+	case DropBlackhole:
+		return "blackhole"
 	}
 	return "unknown"
 }

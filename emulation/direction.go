@@ -206,6 +206,8 @@ func (d *Direction) enqueueCopies(now Time, p *Packet, lost bool) Verdict {
 // admits reports whether a packet gets into the queue, and why not.
 func (d *Direction) admits(now Time, p *Packet, lost bool) (DropReason, bool) {
 	switch {
+	case d.imp.Blackhole:
+		return DropBlackhole, false
 	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
 		return DropMTU, false
 	case lost:

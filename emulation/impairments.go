@@ -54,6 +54,8 @@ type Impairments struct {
 	Distribution Distribution `json:"jitter_distribution,omitempty"`
 	JitterTable  *Table       `json:"jitter_table,omitempty"`
 
+	Blackhole bool `json:"blackhole,omitempty"` // nothing passes
+
 	Slot     Slot      `json:"slot,omitzero"`
 	Capacity *Trace    `json:"capacity_ms,omitempty"` // in place of Rate
 	Steps    *Schedule `json:"steps,omitempty"`       // in place of Rate, Delay and Loss, where it sets them

@@ -106,7 +106,30 @@ type Estimate struct {
 
 // Calibration is the verdict on one direction of one link.
 type Calibration struct {
-	Link      string `json:"link"`
-	Direction string `json:"direction"` // up or down
-	OK        bool   `json:"ok"`
+	Link      string             `json:"link"`
+	Direction string             `json:"direction"` // up or down
+	OK        bool               `json:"ok"`        // every check passed
+	Checks    []CalibrationCheck `json:"checks,omitempty"`
+}
+
+// CalibrationCheck is one figure of a direction against what was asked for.
+type CalibrationCheck struct {
+	Name string  `json:"name"`           // delay, spread, rate, queue, loss, burst, reordered, duplicated, mtu, receiver, backend, lateness
+	Unit string  `json:"unit,omitempty"` // ms, bit/s, packets, bytes; empty: a share
+	Want float64 `json:"want"`           // what a perfect wire would have given to the same packets, on average
+	Got  float64 `json:"got"`
+	Low  float64 `json:"low"`  // it passes from here
+	High float64 `json:"high"` // to here: chance, and the tolerance
+	OK   bool    `json:"ok"`
+}
+
+// Missed returns the names of the checks that failed.
+func (c Calibration) Missed() []string {
+	var names []string
+	for _, check := range c.Checks {
+		if !check.OK {
+			names = append(names, check.Name)
+		}
+	}
+	return names
 }

@@ -40,7 +40,7 @@ func TestFirstTopology(t *testing.T) {
 	want := Topology{
 		Name:  "lte-wifi",
 		Seed:  1,
-		Nodes: []Node{{"client"}, {"server"}},
+		Nodes: []Node{{Name: "client"}, {Name: "server"}},
 		Links: []Link{
 			{
 				Name: "lte", Endpoints: [2]string{"client", "server"}, Profile: "lte", MTU: 1400,

@@ -18,12 +18,61 @@ type Topology struct {
 	Seed       uint64      `json:"seed"`
 	Nodes      []Node      `json:"nodes"` // in the file's order
 	Links      []Link      `json:"links"` // in the file's order
+	Start      Start       `json:"start,omitempty"`
+	Events     []Event     `json:"events,omitempty"` // in the file's order
+	Traces     []TraceFile `json:"traces,omitempty"` // what Capacity and Steps were read from
 	Experiment *Experiment `json:"experiment,omitempty"`
 }
 
 // Node is a network namespace to be.
 type Node struct {
-	Name string `json:"name"`
+	Name string   `json:"name"`
+	Kind NodeKind `json:"kind,omitempty"`
+	// Inside are a NAT's links towards those it hides: what comes from there leaves on
+	// another link with the NAT's own address.
+	Inside []string `json:"inside,omitempty"`
+}
+
+// NodeKind says what a node does with packets that are not for it.
+type NodeKind string
+
+// The kinds.
+const (
+	Host   NodeKind = ""       // drops them
+	Router NodeKind = "router" // forwards them
+	NAT    NodeKind = "nat"    // forwards them, and masquerades those from Inside
+)
+
+// Forwards reports whether the node forwards packets.
+func (n Node) Forwards() bool { return n.Kind != Host }
+
+// Start says when the clock of traces, steps and events starts.
+type Start string
+
+// The starts.
+const (
+	StartFirstPacket Start = ""       // with the first packet on any wire
+	StartUp          Start = "up"     // once the lab is up
+	StartManual      Start = "manual" // by `tquiclab start`
+)
+
+// Family says which IP versions a link carries.
+type Family string
+
+// The families.
+const (
+	DualStack Family = ""
+	IPv4Only  Family = "ipv4"
+	IPv6Only  Family = "ipv6"
+)
+
+// TraceFile is a file that a direction's Capacity or Steps were read from, or the
+// generator that made them.
+type TraceFile struct {
+	Link      string `json:"link"`
+	Direction string `json:"direction"` // up or down
+	Source    string `json:"source"`    // as the file names it, or the generator and its settings
+	SHA256    string `json:"sha256"`    // of the file's bytes, or of the trace in Mahimahi's format
 }
 
 // Link is a two-ended connection between nodes. Up is the direction from
@@ -33,14 +82,27 @@ type Link struct {
 	Endpoints [2]string             `json:"endpoints"`
 	Profile   string                `json:"profile,omitempty"`
 	MTU       int                   `json:"mtu"` // of the interfaces, bytes of IP packet
+	Family    Family                `json:"family,omitempty"`
 	Up        emulation.Impairments `json:"up,omitzero"`
 	Down      emulation.Impairments `json:"down,omitzero"`
-	// Addresses of the interface at each endpoint: one IPv4 and one IPv6 prefix.
+	// Wired asks for a wire even without impairments: events or a change by hand need
+	// one.
+	Wired bool `json:"wired,omitempty"`
+	// Addresses of the interface at each endpoint: one IPv4 and one IPv6 prefix, or what
+	// Family leaves of them.
 	Addresses [2][]netip.Prefix `json:"addresses"`
 }
 
 // Impaired reports whether the link needs a wire between its ends.
-func (l Link) Impaired() bool { return !l.Up.IsZero() || !l.Down.IsZero() }
+func (l Link) Impaired() bool { return l.Wired || !l.Up.IsZero() || !l.Down.IsZero() }
+
+// Direction returns what the link does to packets on one way, "up" or "down".
+func (l Link) Direction(way string) emulation.Impairments {
+	if way == "up" {
+		return l.Up
+	}
+	return l.Down
+}
 
 // End returns which endpoint of the link the node is (0 or 1), or -1.
 func (l Link) End(node string) int {
