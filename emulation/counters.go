@@ -43,6 +43,8 @@ type Counters struct {
 	DroppedBytes      uint64
 	HeldPackets       int // waiting, in transmission or in flight
 	HeldBytes         ByteCount
+	QueuedPackets     int // of these, waiting for their transmission to start
+	QueuedBytes       ByteCount
 
 	MarkedPackets    uint64 // made CE
 	CorruptedPackets uint64 // departed with a bit to flip
@@ -56,4 +58,26 @@ func (c Counters) DroppedPackets() uint64 {
 		n += d
 	}
 	return n
+}
+
+// Plus returns the sum of what two directions have counted, or one in two lives.
+func (c Counters) Plus(o Counters) Counters {
+	c.ArrivedPackets += o.ArrivedPackets
+	c.ArrivedBytes += o.ArrivedBytes
+	c.DuplicatedPackets += o.DuplicatedPackets
+	c.DuplicatedBytes += o.DuplicatedBytes
+	c.DepartedPackets += o.DepartedPackets
+	c.DepartedBytes += o.DepartedBytes
+	for i := range c.Dropped {
+		c.Dropped[i] += o.Dropped[i]
+	}
+	c.DroppedBytes += o.DroppedBytes
+	c.HeldPackets += o.HeldPackets
+	c.HeldBytes += o.HeldBytes
+	c.QueuedPackets += o.QueuedPackets
+	c.QueuedBytes += o.QueuedBytes
+	c.MarkedPackets += o.MarkedPackets
+	c.CorruptedPackets += o.CorruptedPackets
+	c.ReorderedPackets += o.ReorderedPackets
+	return c
 }

@@ -26,9 +26,9 @@
 // packet.go has what arrives and its Verdict, direction.go the model (Direction)
 // up to the queue, depart.go from the queue on, codel.go the queue discipline,
 // copies.go duplicates and corruption, serialiser.go the rate, ring.go the queues,
-// counters.go what was counted, seed.go where randomness comes from. patch.go changes
-// some of the impairments (Patch), timeline.go says when (Timeline) and plays it
-// (Player).
+// counters.go what was counted, drop.go what was dropped, seed.go where randomness comes
+// from. patch.go changes some of the impairments (Patch), timeline.go says when
+// (Timeline), player.go goes through it (Player).
 //
 // # Invariants
 //
