@@ -185,9 +185,11 @@ func relayDirection(d relay.DirectionStatus) DirectionStatus {
 		PassedBytes:    d.DepartedBytes,
 		Dropped:        d.Dropped,
 		HeldPackets:    d.HeldPackets,
+		Queue:          newQueueStatus(d.QueuedPackets, d.QueuedBytes, d.Rate),
 		BackendLost:    d.RelayDrops.Total() + d.SendErrors,
 		LatenessP99:    d.Lateness.P99,
 		LatenessMax:    d.Lateness.Max,
 		State:          string(d.State),
+		At:             time.Duration(d.At),
 	}
 }

@@ -25,7 +25,7 @@
 // host.go (Host), plan.go (NewPlan, Step), up.go, down.go, reap.go, state.go and
 // lock.go (what stands in Dir), mark.go and process.go (ownership), backend.go,
 // backend_relay.go and backend_netem.go (who makes the wires work), lab.go,
-// exec.go and shell.go (a running lab), status.go and facts.go (what it looks like).
+// exec.go and shell.go (a running lab), status.go, watch.go and facts.go (what it looks like).
 //
 // # Limits
 //
