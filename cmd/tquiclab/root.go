@@ -58,7 +58,7 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
-		a.calibrateCommand(), a.doctorCommand(), a.reapCommand(),
+		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
 		a.topologiesCommand(), a.runCommand(),
 		a.agentCommand(), a.relayCommand(), a.docsCommand(),
 	)

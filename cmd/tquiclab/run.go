@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/capture"
@@ -233,13 +232,7 @@ func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summar
 	if f.json {
 		return writeJSON(a.stdout, s)
 	}
-	width := 0
-	if file, ok := a.stdout.(*os.File); ok {
-		if w, _, err := term.GetSize(int(file.Fd())); err == nil {
-			width = w
-		}
-	}
-	if err := report.Table(a.stdout, s, report.Options{Width: width, Workload: workloadText(x.Workload)}); err != nil {
+	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: workloadText(x.Workload)}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "\nrecords: %s\n", dir)
