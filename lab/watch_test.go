@@ -95,8 +95,12 @@ func TestWatch(t *testing.T) {
 	}
 	cancel()
 
+	// Another lab of the same name is not the one that is watched.
 	err = l.Watch(t.Context(), 50*time.Millisecond, func(Sample) error {
-		_, err := h.Down(t.Context(), name)
+		if _, err := h.Down(t.Context(), name); err != nil {
+			return err
+		}
+		_, err := h.Up(t.Context(), UpConfig{Topology: twoLinks(), Name: name, Backend: BackendRelay})
 		return err
 	})
 	if !errors.Is(err, ErrNotUp) || !strings.Contains(err.Error(), "taken down") {
