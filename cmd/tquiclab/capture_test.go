@@ -171,8 +171,9 @@ func TestCaptureEndsInOrder(t *testing.T) {
 			if err := json.Unmarshal(stdout.Bytes(), &s); err != nil {
 				t.Fatalf("%v: %s", err, stdout)
 			}
-			if s.Ended != capture.EndedByStop || s.Packets != 20 || s.Dropped != 0 {
-				t.Errorf("summary %+v, want 20 packets", s)
+			// The kernel reports its multicast groups beside the 20 packets of ping.
+			if s.Ended != capture.EndedByStop || s.Packets < 20 || s.Dropped != 0 {
+				t.Errorf("summary %+v, want 20 packets and more", s)
 			}
 			for point, want := range map[string]int{"wifi.up.in": 5, "wifi.up.out": 5, "server:wifi": 10} {
 				if got := tshark(t, file, `icmp && frame.interface_name == "`+point+`"`); len(got) != want {
