@@ -38,9 +38,10 @@ type Trial struct {
 	Order              int         `json:"order"` // position within the round, from 1
 	Arm                Arm         `json:"arm"`
 	GoodputBPS         float64     `json:"goodput_bps"`
-	Bytes              int64       `json:"bytes"`      // delivered in order
-	DurationS          float64     `json:"duration_s"` // start of sending to last byte read
-	Intact             bool        `json:"intact"`     // every byte sent arrived, in order, as sent
+	Bytes              int64       `json:"bytes"`               // delivered in order
+	DurationS          float64     `json:"duration_s"`          // start of sending to last byte read
+	Intact             bool        `json:"intact"`              // every byte sent arrived, in order, as sent
+	Unchecked          bool        `json:"unchecked,omitempty"` // nobody looked at the bytes: the engine makes its own
 	Error              string      `json:"error,omitempty"`
 	AggregationBenefit *float64    `json:"aggregation_benefit"`
 	Paths              []TrialPath `json:"paths"`
