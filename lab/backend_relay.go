@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/lab/link"
@@ -124,9 +125,11 @@ func relayDirection(d relay.DirectionStatus) DirectionStatus {
 		PassedBytes:    d.DepartedBytes,
 		Dropped:        dropped,
 		HeldPackets:    d.HeldPackets,
+		Queue:          newQueueStatus(d.QueuedPackets, d.QueuedBytes, d.Rate),
 		BackendLost:    d.RelayDrops.Total() + d.SendErrors,
 		LatenessP99:    d.Lateness.P99,
 		LatenessMax:    d.Lateness.Max,
 		State:          string(d.State),
+		At:             time.Duration(d.At),
 	}
 }

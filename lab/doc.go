@@ -27,9 +27,9 @@
 // backend_relay.go and backend_netem.go (who makes the wires work), mptcp.go (which
 // paths MPTCP uses), child.go
 // (processes that outlive the command), conduct.go (who plays the timeline), lab.go
-// and exec.go (a running lab), change.go, changer.go and changer_relay.go (what can be
+// exec.go and shell.go (a running lab), change.go, changer.go and changer_relay.go (what can be
 // changed in it, with and without a conductor), changes.go (what has changed),
-// status.go and facts.go (what it looks like).
+// status.go, watch.go and facts.go (what it looks like).
 //
 // # Limits
 //

@@ -57,7 +57,8 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.reapCommand(), a.calibrateCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
+		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
 		a.startCommand(), a.eventsCommand(),
 		a.topologiesCommand(), a.runCommand(),
 		a.agentCommand(), a.relayCommand(), a.conductCommand(), a.docsCommand(),

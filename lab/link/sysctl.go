@@ -32,6 +32,8 @@ func NodeSysctls() []Sysctl {
 		{Name: "net.ipv4.conf.all.rp_filter", Value: "0"},
 		{Name: "net.ipv4.conf.default.rp_filter", Value: "0"},
 		{Name: "net.ipv4.conf.all.arp_ignore", Value: "1"},
+		// ping(8) works for every user, as on most systems: a new namespace lets nobody.
+		{Name: "net.ipv4.ping_group_range", Value: "0 2147483647"},
 		// No background traffic on the links: no router solicitation, no duplicate detection.
 		{Name: "net.ipv6.conf.all.accept_dad", Value: "0", Optional: true},
 		{Name: "net.ipv6.conf.default.accept_dad", Value: "0", Optional: true},

@@ -11,6 +11,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/capture"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -59,6 +60,10 @@ type Config struct {
 	// QLOG makes the engines that can write a qlog file of each connection into the
 	// folder, under qlog/ROUND-ORDER-ENGINE. It costs them speed.
 	QLOG bool
+	// Capture has the points at which each trial's packets are captured, with the
+	// secrets that decrypt them, to capture/ROUND-ORDER-ENGINE.pcapng in the folder.
+	// None means that nothing is. It costs the machine CPU time.
+	Capture []capture.Point
 	// Calibration is what the paths were found to give; empty means that nobody
 	// looked, which the result will say.
 	Calibration []results.Calibration
@@ -99,6 +104,9 @@ func (c Config) validate() error {
 	missing(c.Folder == nil, "results folder")
 	missing(c.Agent == nil && c.Backend != BackendSim, "agent command")
 	missing(c.Steal == nil, "source of the steal time")
+	if len(c.Capture) > 0 && c.Backend == BackendSim {
+		errs = append(errs, errors.New("run: nothing can be captured in a simulation: it has no packets on a wire"))
+	}
 	x := c.Experiment
 	if len(x.Engines) == 0 {
 		errs = append(errs, errors.New("run: no engine is chosen: name some with --engine"))

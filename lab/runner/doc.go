@@ -17,7 +17,7 @@
 // whether the lab still stands; simulation.go
 // is virtual time. bounds.go says how long a trial may take; record.go turns what was
 // measured into a result, wires.go and warnings.go say what to think of it; qlog.go
-// has the place of the engines' own traces; progress.go is what a watcher sees,
+// has the place of the engines' own traces, capture.go of the packets'; progress.go is what a watcher sees,
 // line.go a terminal's line of it.
 //
 // # Invariants
