@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/handshake"
 	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -77,6 +78,55 @@ func TestAcceptedEarlyDataReducesNoLimit(t *testing.T) {
 		if reduced != (ok && got.Code == wire.ProtocolViolation) {
 			t.Errorf("reduced %v: ended with %v", reduced, p.client().err)
 		}
+	}
+}
+
+// RFC 9000, section 7.4.1: of the remembered parameters a client MUST NOT use those that
+// are about the old connection: delays of acknowledgments, connection IDs, the stateless
+// reset token, the preferred address.
+func TestRememberedParametersAreLimits(t *testing.T) {
+	_, clientTLS := testTLS(t)
+	e, err := NewEndpoint(EndpointConfig{Random: seeded(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Dial(clock.Time(time.Second), Config{TLS: clientTLS, EarlyData: true}, clientAddr, serverAddr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(clock.Time(time.Second), 0, "")
+	pto, id := c.path.det.PTO(recovery.SpaceApplication), c.path.peer.current()
+	p := wire.DefaultTransportParameters()
+	p.InitialMaxData, p.MaxAckDelay, p.AckDelayExponent = 1000, 10*time.Second, 20
+	p.HasInitialSrcID, p.InitialSrcID, p.HasOriginalDstID, p.OriginalDstID = true, someID(1), true, someID(2)
+	p.HasResetToken, p.ResetToken = true, wire.ResetToken{1}
+	p.HasPreferredAddress, p.PreferredAddress.ID = true, someID(3)
+	c.resume(p.Append(nil, wire.Server))
+	c.installSealer(handshake.Event{Level: handshake.LevelEarly})
+	if c.streams.credit.limit != 1000 {
+		t.Errorf("limit %d, want that of the last connection", c.streams.credit.limit)
+	}
+	if got := c.path.det.PTO(recovery.SpaceApplication); got != pto {
+		t.Errorf("probe timeout %v, was %v: by the old max_ack_delay", got, pto)
+	}
+	if c.path.peer.isResetToken(p.ResetToken) || c.path.peer.current() != id || len(c.path.peer.spare) > 0 {
+		t.Error("connection IDs or tokens of the last connection are used")
+	}
+	if c.hasPeer {
+		t.Error("the parameters count as the server's of now")
+	}
+}
+
+// RFC 9001, section 8.2: without the peer's transport parameters the handshake MUST end
+// with missing_extension.
+func TestNoTransportParameters(t *testing.T) {
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	err := s.conn.completeHandshake(s.now())
+	if got, ok := errors.AsType[*wire.TransportError](err); !ok || got.Code != 0x16d {
+		t.Errorf("got %v, want missing_extension", err)
+	}
+	if s.conn.complete {
+		t.Error("the handshake is complete")
 	}
 }
 

@@ -96,7 +96,8 @@ func TestEarlyDataIsTheApplicationsChoice(t *testing.T) {
 	}
 }
 
-// Refused 0-RTT data goes again in 1-RTT packets.
+// RFC 9001, section 4.6.2: when 0-RTT is rejected, the state of all streams MUST be reset:
+// their data goes again in 1-RTT packets.
 func TestEarlyDataRefused(t *testing.T) {
 	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 	p.handshake()
@@ -188,15 +189,15 @@ func TestClientMigration(t *testing.T) {
 	p.run(time.Minute, x.done)
 	x.check()
 	if p.client().path.peer.current() == before || p.server().path.peer.current() == serverUsed {
-		t.Error("RFC 9000, section 9.5: a connection ID is used on two paths") // MUST NOT
+		t.Error("a connection ID is used on two paths") // RFC 9000, section 9.5: MUST NOT
 	}
 	if p.ends[wire.Client].seen[PathChanged] != 1 || p.ends[wire.Server].seen[PathChanged] != 1 {
 		t.Errorf("PathChanged: client %d, server %d", p.ends[wire.Client].seen[PathChanged], p.ends[wire.Server].seen[PathChanged])
 	}
 }
 
-// A client that moves where nothing comes through goes back to where it was... if the
-// old address still works for the server.
+// RFC 9000, section 9.3.2: when the validation of a peer's new address fails, an endpoint
+// MUST go back to the last one that was validated.
 func TestServerGoesBackAfterFailedMove(t *testing.T) {
 	p := newPair(t, pairConfig{})
 	p.handshake()
@@ -274,7 +275,7 @@ func TestECNIsUsedAndGivenUp(t *testing.T) {
 	x = newTransfer(p, wire.Client, 1, 200_000)
 	p.run(time.Minute, x.done)
 	if p.client().Stats().Paths[0].ECN {
-		t.Error("marks are on, on a path that clears them") // RFC 9000, section 13.4.2: MUST stop
+		t.Error("marks are on, on a path that clears them") // RFC 9000, section 13.4.2.2: MUST stop
 	}
 }
 

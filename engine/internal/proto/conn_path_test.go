@@ -89,8 +89,9 @@ func TestChallengeIsAnswered(t *testing.T) {
 	})
 }
 
-// RFC 9000, section 9.3: a peer that moved MUST be validated at its new address; at the
-// old one too (9.3.3); until then no more than three times what came goes there.
+// RFC 9000, section 9.3: a peer that moved MUST be validated at its new address; section
+// 9.3.3: at the old one MUST, too; section 8: until then MUST NOT be sent more than three
+// times what came.
 func TestPeerMoves(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, pairConfig{})
 	s.got, s.at.remote = nil, stranger
