@@ -81,6 +81,29 @@ func TestAcceptedEarlyDataReducesNoLimit(t *testing.T) {
 	}
 }
 
+// Section 7.4.1: each of the limits that MUST NOT be reduced.
+func TestReducedLimits(t *testing.T) {
+	for name, limit := range map[string]func(p *wire.TransportParameters) *uint64{
+		"initial_max_data":                    func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxData },
+		"initial_max_stream_data_bidi_local":  func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataBidiLocal },
+		"initial_max_stream_data_bidi_remote": func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataBidiRemote },
+		"initial_max_stream_data_uni":         func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataUni },
+		"initial_max_streams_bidi":            func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamsBidi },
+		"initial_max_streams_uni":             func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamsUni },
+		"active_connection_id_limit":          func(p *wire.TransportParameters) *uint64 { return &p.ActiveConnectionIDLimit },
+		"max_datagram_frame_size":             func(p *wire.TransportParameters) *uint64 { return &p.MaxDatagramFrame },
+	} {
+		for change, want := range map[int]bool{-1: true, 0: false, 1: false} {
+			var old, now wire.TransportParameters
+			*limit(&old) = 100
+			*limit(&now) = uint64(100 + change)
+			if got := checkNotReduced(&old, &now) != nil; got != want {
+				t.Errorf("%s by %d: refused %v, want %v", name, change, got, want)
+			}
+		}
+	}
+}
+
 // RFC 9000, section 7.4.1: of the remembered parameters a client MUST NOT use those that
 // are about the old connection: delays of acknowledgments, connection IDs, the stateless
 // reset token, the preferred address.
@@ -114,6 +137,38 @@ func TestRememberedParametersAreLimits(t *testing.T) {
 	}
 	if c.hasPeer {
 		t.Error("the parameters count as the server's of now")
+	}
+}
+
+// What the peer says of itself holds from then on.
+func TestPeerParametersAreApplied(t *testing.T) {
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	s.sendsIn(wire.PacketInitial, wire.Ping{}) // it takes the server's ID
+	p, before := s.real.local, s.conn.pto()
+	p.MaxAckDelay += 100 * time.Millisecond
+	p.MaxUDPPayload = 1300
+	if err := s.conn.setPeerParameters(s.now(), p.Append(nil, wire.Server)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.conn.pto(), before+p.MaxAckDelay-recovery.DefaultMaxAckDelay; got != want {
+		t.Errorf("probe timeout %v, want %v", got, want)
+	}
+	if n := s.conn.path.mtu.limit; n != 1300 {
+		t.Errorf("packets of up to %d bytes, want 1300", n)
+	}
+}
+
+// Once the handshake is confirmed, the ID that the client chose leads nowhere.
+func TestClientsFirstIDIsForgotten(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.run(time.Second, func() bool { return p.server() != nil })
+	e, id := p.ends[wire.Server].endpoint, p.server().originalID
+	if e.routes[id] == nil {
+		t.Fatal("it leads nowhere during the handshake")
+	}
+	p.handshake()
+	if e.routes[id] != nil {
+		t.Error("it leads to the connection for ever")
 	}
 }
 
@@ -159,7 +214,7 @@ func TestRetryIsTakenOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Client, greeted, pairConfig{})
-			next := s.conn.path.spaces[recovery.SpaceInitial].next
+			next, sent := s.conn.path.spaces[recovery.SpaceInitial].next, s.conn.path.det.Eliciting(recovery.SpaceInitial)
 			hello := slices.Clone(s.conn.path.spaces[recovery.SpaceInitial].crypto.out)
 			tt.send(s)
 			if s.conn.retried != tt.want {
@@ -176,6 +231,9 @@ func TestRetryIsTakenOnce(t *testing.T) {
 			}
 			if s.conn.path.spaces[recovery.SpaceInitial].next <= next {
 				t.Error("packet numbers begin anew")
+			}
+			if n := s.conn.path.det.Eliciting(recovery.SpaceInitial); n != sent {
+				t.Errorf("%d Initial packets are in flight, want %d: those before the Retry count no more", n, sent)
 			}
 			if !slices.Equal(hello, s.conn.path.spaces[recovery.SpaceInitial].crypto.out) {
 				t.Error("the hello changed")
@@ -202,6 +260,15 @@ func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
 		{"after a packet", func(s *scripted) {
 			s.sendsIn(wire.PacketInitial, wire.Ping{})
 			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), other, 0))
+		}, false},
+		{"after a Retry", func(s *scripted) {
+			s.sendsDatagram(s.retry([]byte("token"), someID(1)))
+			id := someID(1)
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), id.Bytes(), other, 0))
+		}, false},
+		{"to another ID", func(s *scripted) {
+			id := someID(1)
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, id.Bytes(), s.conn.originalID.Bytes(), other, 0))
 		}, false},
 		{"for other IDs", func(s *scripted) {
 			id := someID(1)

@@ -73,6 +73,30 @@ func TestEarlyDataInTheFirstFlight(t *testing.T) {
 	}
 }
 
+// After a Retry 0-RTT data goes again, in 0-RTT, and what went before is no loss.
+func TestEarlyDataAfterRetry(t *testing.T) {
+	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	cfg := p.client().cfg
+	p.client().Close(p.now, 0, "")
+	p.idle(time.Second)
+	p.ends[wire.Server].endpoint.cfg.RetryAbove = -1
+	p.dial(cfg, nil)
+	start := p.now
+	x := newTransfer(p, wire.Client, 1, 1000)
+	p.run(time.Second, x.done)
+	if took := p.now.Sub(start); took != 3*p.delay {
+		t.Errorf("0-RTT data arrived after %v, want %v", took, 3*p.delay)
+	}
+	x.check()
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path.lostPackets != 0 {
+		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path.lostPackets)
+	}
+}
+
 // Without the application's word nothing goes in 0-RTT, on either side.
 func TestEarlyDataIsTheApplicationsChoice(t *testing.T) {
 	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
