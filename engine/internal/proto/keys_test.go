@@ -77,16 +77,21 @@ func TestPacketsThatWaitAreBounded(t *testing.T) {
 // complete, all of them, and nothing waits after that.
 func TestPacketsThatWaitAreTaken(t *testing.T) {
 	s := newScripted(t, wire.Server, greeted, pairConfig{})
+	forged := s.packet(wire.PacketOneRTT, wire.Ping{})
+	forged[len(forged)-1] ^= 1
+	s.sendsDatagram(forged) // takes none of the others with it
 	for range 3 {
 		s.sends(wire.Ping{})
 	}
 	s.sendsIn(wire.PacketHandshake, wire.Ping{}) // of which nothing follows
-	if len(s.conn.waiting) != 3 || s.conn.complete {
-		t.Fatalf("%d packets wait, complete %v; want 3 and false", len(s.conn.waiting), s.conn.complete)
+	if len(s.conn.waiting) != 4 || s.conn.complete {
+		t.Fatalf("%d packets wait, complete %v; want 4 and false", len(s.conn.waiting), s.conn.complete)
 	}
 	finished := s.real.path.spaces[recovery.SpaceHandshake].crypto.out
 	s.sendsIn(wire.PacketHandshake, wire.Crypto{Data: finished})
-	s.wantFine()
+	if s.conn.err != nil {
+		t.Fatalf("ended with %v", s.conn.err)
+	}
 	app := &s.conn.path.spaces[recovery.SpaceApplication]
 	if got, want := app.acks.largest(), s.next[recovery.SpaceApplication]-1; got != want || len(app.acks.ranges) != 1 {
 		t.Errorf("ranges %v, want up to %d without a gap", app.acks.ranges, want)
