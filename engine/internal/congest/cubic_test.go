@@ -40,7 +40,8 @@ func TestCubicDecrease(t *testing.T) {
 }
 
 // RFC 9438, sections 4.4 and 4.5: the window MUST grow towards the curve of section
-// 4.2: with W_max of 400 segments and a window of 280, K is cbrt(120/0.4) = 6.694 s, and the window follows 0.4*(t-K)^3+400.
+// 4.2: with W_max of 400 segments and a window of 280, K is cbrt(120/0.4) = 6.694 s,
+// and the window follows 0.4*(t-K)^3+400.
 // Acknowledgments take it towards the value one RTT ahead.
 func TestCubicFollowsTheCurve(t *testing.T) {
 	const rtt = 100 * ms

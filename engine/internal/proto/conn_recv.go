@@ -144,8 +144,8 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 	}
 	c.opened = true
 	if packet[0]&0x0c != 0 {
-		// RFC 9000, section 17.2: reserved bits that are not 0 once protection is off MUST be a
-		// PROTOCOL_VIOLATION.
+		// RFC 9000, section 17.2: reserved bits that are not 0 once protection is off MUST be
+		// a PROTOCOL_VIOLATION.
 		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a %v packet", h.Type))
 		return
 	}

@@ -106,6 +106,9 @@ func TestEndpointLimits(t *testing.T) {
 	if err := e.SetServer(&Config{}); err == nil {
 		t.Error("a server without TLS was taken")
 	}
+	if _, err := NewEndpoint(EndpointConfig{Server: &Config{}, Random: seeded(1)}); err == nil {
+		t.Error("an endpoint was made of it")
+	}
 	if r, _ := answer(e, 1, clientAddr, initial(someID(1), someID(2), nil, 1200)); r.Conn != nil {
 		t.Error("a client was taken above the limit")
 	}

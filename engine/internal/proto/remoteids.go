@@ -118,7 +118,8 @@ func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 	case known || r.retired.has(f.Sequence):
 		// RFC 9000, section 19.15: the same frame again MUST NOT be an error.
 	case f.Sequence < r.before:
-		// RFC 9000, section 19.15: an ID below Retire Prior To MUST be retired, if that was not done before.
+		// RFC 9000, section 19.15: an ID below Retire Prior To MUST be retired, if that was
+		// not done before.
 		if err := r.retire(f.Sequence); err != nil {
 			return err
 		}
