@@ -208,6 +208,10 @@ func TestClientMigration(t *testing.T) {
 	if err := p.client().Rebind(p.now, to); err != nil {
 		t.Fatal(err)
 	}
+	// RFC 9000, section 9.4: congestion control and RTT MUST begin anew on the new path.
+	if d := p.client().path.det; d.RTT().HasSample || d.BytesInFlight() != 0 {
+		t.Errorf("on the new path the RTT is %v, %d bytes are in flight", d.RTT(), d.BytesInFlight())
+	}
 	p.ends[wire.Client].addr = to
 	serverUsed := p.server().path.peer.current()
 	p.run(time.Minute, x.done)

@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"crypto/tls"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +31,32 @@ func TestBeginPacket(t *testing.T) {
 			header := len(wire.AppendShort(nil, s.conn.path.peer.current(), 0, 0, wire.PacketNumberLen(100, s.conn.path.det.LargestAcked(recovery.SpaceApplication))))
 			if _, got := s.conn.beginPacket(wire.PacketOneRTT, nil, header+tt.room+tagSize); got != tt.want {
 				t.Errorf("begun %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// RFC 9000, section 14.1: a client's datagrams with Initial packets MUST be 1200 bytes at
+// least, and a server's with such as elicit an acknowledgement.
+func TestInitialDatagramsAreFull(t *testing.T) {
+	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
+		t.Run(side.String(), func(t *testing.T) {
+			_, client := testTLS(t)
+			client.CurvePreferences = []tls.CurveID{tls.X25519} // hellos that are far from filling it
+			s := newScripted(t, side, greeted, pairConfig{client: Config{TLS: client}})
+			s.waits(3 * time.Second) // probes
+			n := 0
+			for _, p := range s.got {
+				if p.kind != wire.PacketInitial || !slices.Contains(p.types, wire.TypeCrypto) {
+					continue
+				}
+				n++
+				if p.size < int(minUDPPayload) {
+					t.Errorf("%v in a datagram of %d bytes", p.types, p.size)
+				}
+			}
+			if n == 0 {
+				t.Errorf("no Initial packet with CRYPTO frames, but %v", s.heard())
 			}
 		})
 	}
