@@ -74,7 +74,7 @@ func (d *Direction) takeControlled() (w waiting, start Time) {
 				c.dropNext = c.controlLaw(c.dropNext)
 				break
 			}
-			d.discard(&w, DropAQM)
+			d.discard(start, &w, DropAQM)
 			w, start, ok = d.nextControlled()
 			if c.dropping = ok; ok {
 				c.dropNext = c.controlLaw(c.dropNext)
@@ -85,7 +85,7 @@ func (d *Direction) takeControlled() (w waiting, start Time) {
 	if ok {
 		at := start
 		if !d.markInstead(&w) {
-			d.discard(&w, DropAQM)
+			d.discard(start, &w, DropAQM)
 			w, start, _ = d.nextControlled()
 		}
 		c.enter(at)

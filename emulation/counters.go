@@ -3,12 +3,13 @@ package emulation
 // DropReason says why a direction dropped a packet.
 type DropReason uint8
 
-// The reasons, in the order of the stages.
+// The reasons.
 const (
-	DropMTU   DropReason = iota // larger than the MTU
-	DropLoss                    // random or listed loss
-	DropQueue                   // the queue was full
-	DropAQM                     // CoDel, to keep the queue short
+	DropMTU       DropReason = iota // larger than the MTU
+	DropLoss                        // random or listed loss
+	DropQueue                       // the queue was full
+	DropAQM                         // CoDel, to keep the queue short
+	DropBlackhole                   // the direction was told to swallow everything
 	numDropReasons
 )
 
@@ -23,6 +24,8 @@ func (r DropReason) String() string {
 		return "queue"
 	case DropAQM:
 		return "aqm"
+	case DropBlackhole:
+		return "blackhole"
 	}
 	return "unknown"
 }
@@ -40,6 +43,8 @@ type Counters struct {
 	DroppedBytes      uint64
 	HeldPackets       int // waiting, in transmission or in flight
 	HeldBytes         ByteCount
+	QueuedPackets     int // of these, waiting for their transmission to start
+	QueuedBytes       ByteCount
 
 	MarkedPackets    uint64 // made CE
 	CorruptedPackets uint64 // departed with a bit to flip
@@ -53,4 +58,26 @@ func (c Counters) DroppedPackets() uint64 {
 		n += d
 	}
 	return n
+}
+
+// Plus returns the sum of what two directions have counted, or one in two lives.
+func (c Counters) Plus(o Counters) Counters {
+	c.ArrivedPackets += o.ArrivedPackets
+	c.ArrivedBytes += o.ArrivedBytes
+	c.DuplicatedPackets += o.DuplicatedPackets
+	c.DuplicatedBytes += o.DuplicatedBytes
+	c.DepartedPackets += o.DepartedPackets
+	c.DepartedBytes += o.DepartedBytes
+	for i := range c.Dropped {
+		c.Dropped[i] += o.Dropped[i]
+	}
+	c.DroppedBytes += o.DroppedBytes
+	c.HeldPackets += o.HeldPackets
+	c.HeldBytes += o.HeldBytes
+	c.QueuedPackets += o.QueuedPackets
+	c.QueuedBytes += o.QueuedBytes
+	c.MarkedPackets += o.MarkedPackets
+	c.CorruptedPackets += o.CorruptedPackets
+	c.ReorderedPackets += o.ReorderedPackets
+	return c
 }

@@ -24,6 +24,20 @@ func (d *Direction) first() (Time, bool) {
 	return 0, false // advance leaves no packet waiting behind an idle serialiser
 }
 
+// Peek returns the packet that Dequeue would return next and when, without taking
+// it; false when none is held that has been sent. Its Data are borrowed until the
+// next call.
+func (d *Direction) Peek() (Packet, Time, bool) {
+	at, any := d.first()
+	switch {
+	case !any:
+		return Packet{}, 0, false
+	case d.ahead.len() > 0 && d.aheadFirst():
+		return d.ahead.front().Packet, at, true
+	}
+	return d.line.front().Packet, at, true
+}
+
 // aheadFirst reports whether the next departure is one of those ahead. Of two at
 // one time, the one that was sent first goes first.
 func (d *Direction) aheadFirst() bool {

@@ -20,6 +20,7 @@ import (
 type Direction struct {
 	imp         Impairments
 	features    Features
+	meanRate    Rate
 	seed        Seed
 	maxPackets  int       // of the queue
 	maxBytes    ByteCount // of the queue
@@ -52,6 +53,7 @@ type Direction struct {
 	shares    shares
 	discarded ring[Packet]
 	counters  Counters
+	observer  func(Drop)
 }
 
 // waiting is a packet in the queue.
@@ -100,12 +102,16 @@ func NewDirection(imp Impairments, seed Seed) (*Direction, error) {
 // schedule begins at now when it is not the one in force, which goes on. An
 // impossible imp changes nothing and returns Validate's error.
 func (d *Direction) Set(now Time, imp Impairments) error {
-	if err := imp.Validate(); err != nil {
+	rate := d.meanRate
+	if imp.Capacity != nil || !imp.stepped(StepRate) || imp.Steps != d.imp.Steps {
+		rate = imp.MeanRate() // of a schedule: by going through it
+	}
+	if err := imp.validate(&d.imp, rate); err != nil {
 		return fmt.Errorf("impairments: %w", err)
 	}
 	d.advance(now)
 	old := d.imp
-	d.imp, d.features = imp, imp.Features()
+	d.imp, d.features, d.meanRate = imp, imp.Features(), rate
 	d.chains.set(&imp, d.seed)
 	d.copies.set(&imp, d.seed)
 	d.gate.set(imp.Slot, d.seed)
@@ -116,7 +122,6 @@ func (d *Direction) Set(now Time, imp Impairments) error {
 	if imp.Reorder != (Reorder{}) && d.reorder == nil {
 		d.reorder = d.seed.stage("reorder")
 	}
-	rate := imp.MeanRate()
 	d.maxPackets, d.maxBytes = imp.Queue.limit().in(rate)
 	d.markPackets, d.markBytes = imp.Queue.Mark.in(rate)
 	d.serialiser.setRate(imp.Rate)
@@ -179,7 +184,7 @@ func (d *Direction) Enqueue(now Time, p Packet) Verdict {
 		return d.enqueueCopies(now, &p, lost)
 	}
 	if why, ok := d.admits(now, &p, lost); !ok {
-		return d.refuse(&p, why)
+		return d.refuse(now, &p, why)
 	}
 	d.accept(now, &p, 0)
 	return Verdict{Accepted: true}
@@ -190,7 +195,7 @@ func (d *Direction) enqueueCopies(now Time, p *Packet, lost bool) Verdict {
 	second := *p
 	duplicated := d.copies.draw(&d.imp, p, &second)
 	if why, ok := d.admits(now, p, lost); !ok {
-		return d.refuse(p, why)
+		return d.refuse(now, p, why)
 	}
 	share := uint32(0)
 	if duplicated && p.Data != nil {
@@ -206,6 +211,8 @@ func (d *Direction) enqueueCopies(now Time, p *Packet, lost bool) Verdict {
 // admits reports whether a packet gets into the queue, and why not.
 func (d *Direction) admits(now Time, p *Packet, lost bool) (DropReason, bool) {
 	switch {
+	case d.imp.Blackhole:
+		return DropBlackhole, false
 	case d.imp.MTU > 0 && p.IPSize > d.imp.MTU, p.Size < 0, p.Size > maxPacketSize:
 		return DropMTU, false
 	case lost:
@@ -260,12 +267,19 @@ func (d *Direction) duplicate(now Time, p *Packet, share uint32) {
 		d.accept(now, p, share)
 		return
 	}
-	d.drop(p, DropQueue)
+	d.drop(now, p, DropQueue)
 	d.shares.leave(share) // the original is held: had it made room, the copy would fit
 }
 
 // Counters returns what the direction has counted since it was made.
-func (d *Direction) Counters() Counters { return d.counters }
+func (d *Direction) Counters() Counters {
+	c := d.counters
+	c.QueuedPackets, c.QueuedBytes = d.waits(d.now)
+	return c
+}
+
+// Impairments returns what is in force.
+func (d *Direction) Impairments() Impairments { return d.imp }
 
 // waits returns what waits at now. The packet that is next counts until its
 // transmission starts.
@@ -295,7 +309,7 @@ func (d *Direction) makeRoom(now Time, size ByteCount) bool {
 	for d.queue.len() > 0 && !d.fits(now, size) {
 		w := d.queue.pop()
 		d.queueBytes -= w.Size
-		d.discard(&w, DropQueue)
+		d.discard(now, &w, DropQueue)
 	}
 	return d.fits(now, size)
 }
@@ -324,33 +338,11 @@ func (d *Direction) mark(p *Packet) bool {
 }
 
 // refuse drops a packet that arrives.
-func (d *Direction) refuse(p *Packet, why DropReason) Verdict {
-	d.drop(p, why)
+func (d *Direction) refuse(now Time, p *Packet, why DropReason) Verdict {
+	d.drop(now, p, why)
 	v := Verdict{Reason: why}
 	if why == DropMTU && d.imp.TooBig == TooBigICMP && p.IPSize > d.imp.MTU {
 		v.TellMTU = d.imp.MTU
 	}
 	return v
-}
-
-func (d *Direction) drop(p *Packet, why DropReason) {
-	d.counters.Dropped[why]++
-	d.counters.DroppedBytes += uint64(max(p.Size, 0))
-}
-
-// discard drops a packet that was accepted.
-func (d *Direction) discard(w *waiting, why DropReason) {
-	d.counters.HeldPackets--
-	d.counters.HeldBytes -= w.Size
-	d.drop(&w.Packet, why)
-	if !d.shares.leave(w.share) {
-		d.giveBack(&w.Packet)
-	}
-}
-
-// giveBack keeps a packet for Discarded.
-func (d *Direction) giveBack(p *Packet) {
-	if p.Data != nil {
-		d.discarded.push(*p)
-	}
 }

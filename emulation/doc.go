@@ -9,7 +9,7 @@
 //
 // A packet passes the stages in this order:
 //
-//	MTU ─> loss ─> duplicate ─> corrupt ─> queue ─> slot ─> serialiser ─> delay + jitter ─> out
+//	black hole ─> MTU ─> loss ─> duplicate ─> corrupt ─> queue ─> slot ─> serialiser ─> delay + jitter ─> out
 //
 // Loss, duplication and corruption are drawn for each arrival, jitter and
 // reordering for each packet that leaves the serialiser, each stage from a
@@ -26,7 +26,9 @@
 // packet.go has what arrives and its Verdict, direction.go the model (Direction)
 // up to the queue, depart.go from the queue on, codel.go the queue discipline,
 // copies.go duplicates and corruption, serialiser.go the rate, ring.go the queues,
-// counters.go what was counted, seed.go where randomness comes from.
+// counters.go what was counted, drop.go what was dropped, seed.go where randomness comes
+// from. patch.go changes some of the impairments (Patch), timeline.go says when
+// (Timeline), player.go goes through it (Player).
 //
 // # Invariants
 //

@@ -29,6 +29,7 @@ const (
 	FeatureDropHead
 	FeatureCoDel
 	FeatureMark
+	FeatureBlackhole
 	endOfFeatures
 )
 
@@ -43,7 +44,7 @@ var featureNames = [...]string{
 	"rate", "delay", "jitter", "loss", "queue", "mtu", "icmp too big",
 	"gilbert-elliott loss", "four-state loss", "loss of every n-th", "loss of listed packets",
 	"duplicate", "corrupt", "reorder", "jitter distribution", "slot", "capacity trace", "steps",
-	"drop-head", "codel", "ce marking",
+	"drop-head", "codel", "ce marking", "blackhole",
 }
 
 // Without returns the features of f that are not among can.
@@ -91,6 +92,7 @@ func (i Impairments) Features() Features {
 		{FeatureDropHead, i.Queue.Discipline == DropHead},
 		{FeatureCoDel, i.Queue.Discipline == CoDel},
 		{FeatureMark, i.Queue.ECN || i.Queue.Mark != Limit{}},
+		{FeatureBlackhole, i.Blackhole},
 	} {
 		if feature.on {
 			f |= feature.bit

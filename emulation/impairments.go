@@ -54,6 +54,8 @@ type Impairments struct {
 	Distribution Distribution `json:"jitter_distribution,omitempty"`
 	JitterTable  *Table       `json:"jitter_table,omitempty"`
 
+	Blackhole bool `json:"blackhole,omitempty"` // nothing passes
+
 	Slot     Slot      `json:"slot,omitzero"`
 	Capacity *Trace    `json:"capacity_ms,omitempty"` // in place of Rate
 	Steps    *Schedule `json:"steps,omitempty"`       // in place of Rate, Delay and Loss, where it sets them
@@ -129,15 +131,19 @@ func (i Impairments) MeanRate() Rate {
 func (i Impairments) stepped(c StepColumns) bool { return i.Steps != nil && i.Steps.Columns&c == c }
 
 // Validate returns every reason why i cannot be emulated, joined, or nil.
-func (i Impairments) Validate() error {
+func (i Impairments) Validate() error { return i.validate(&Impairments{}, i.MeanRate()) }
+
+// validate is Validate where what i shares with known has been found valid: a ramp
+// does not look through a trace with each of its steps. The rate is the mean one.
+func (i *Impairments) validate(known *Impairments, rate Rate) error {
 	errs := []error{
-		i.validateRate(),
+		i.validateRate(known),
 		i.validateDelay(),
 		i.validateJitter(),
 		probabilities(named{"loss", i.Loss}, named{"duplicate", i.Duplicate}, named{"corrupt", i.Corrupt},
 			named{"reorder", i.Reorder.Probability}),
-		i.validateLoss(),
-		i.Queue.validate(i.waits(), i.MeanRate()),
+		i.validateLoss(known),
+		i.Queue.validate(i.waits(), rate),
 		i.Slot.validate(),
 	}
 	if i.MTU < 0 {
@@ -157,7 +163,7 @@ func (i Impairments) waits() bool {
 	return i.Rate != 0 || i.Capacity != nil || i.stepped(StepRate) || i.Slot != (Slot{})
 }
 
-func (i Impairments) validateRate() error {
+func (i *Impairments) validateRate(known *Impairments) error {
 	var errs []error
 	if i.Rate < 0 {
 		errs = append(errs, fmt.Errorf("rate %d bit/s is negative", i.Rate))
@@ -171,10 +177,10 @@ func (i Impairments) validateRate() error {
 	if given > 1 {
 		errs = append(errs, errors.New("more than one of rate, capacity trace and steps of the rate"))
 	}
-	if i.Capacity != nil {
+	if i.Capacity != nil && i.Capacity != known.Capacity {
 		errs = append(errs, i.Capacity.Validate())
 	}
-	if i.Steps != nil {
+	if i.Steps != nil && i.Steps != known.Steps {
 		errs = append(errs, i.Steps.Validate())
 	}
 	return errors.Join(errs...)
@@ -203,7 +209,7 @@ func (i Impairments) validateDelay() error {
 	return errors.Join(errs...)
 }
 
-func (i Impairments) validateLoss() error {
+func (i *Impairments) validateLoss(known *Impairments) error {
 	errs := []error{i.GilbertElliott.validate(), i.FourState.validate()}
 	if i.GilbertElliott != (GilbertElliott{}) && i.FourState != (FourState{}) {
 		errs = append(errs, errors.New("both gilbert-elliott and four-state loss"))
@@ -214,7 +220,7 @@ func (i Impairments) validateLoss() error {
 	if i.LoseEvery < 0 {
 		errs = append(errs, fmt.Errorf("lose every %d: want a positive number", i.LoseEvery))
 	}
-	if i.LosePackets != nil {
+	if i.LosePackets != nil && i.LosePackets != known.LosePackets {
 		errs = append(errs, i.LosePackets.validate())
 	}
 	return errors.Join(errs...)

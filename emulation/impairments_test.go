@@ -61,7 +61,7 @@ func TestFeatures(t *testing.T) {
 	if f := (Impairments{}).Features(); f != 0 || f.String() != "none" {
 		t.Errorf("the zero value asks for %v", f)
 	}
-	head := Impairments{Queue: Queue{Discipline: DropHead}}
+	head := Impairments{Queue: Queue{Discipline: DropHead}, Blackhole: true}
 	if got := everything().Features() | head.Features(); got != AllFeatures {
 		t.Errorf("missing %v", AllFeatures.Without(got))
 	}

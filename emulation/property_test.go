@@ -366,6 +366,7 @@ func addStages(imp *Impairments, bits uint32) {
 		func() { imp.Queue.ECN = true },
 		func() { imp.Queue.Mark.Bytes = 3000 },
 		func() { imp.MTU, imp.TooBig = 1400, TooBigICMP },
+		func() { imp.Blackhole = true },
 	} {
 		if bits&(1<<i) != 0 {
 			add()

@@ -1,7 +1,7 @@
 // Package engine is the contract that every transport under test fulfils.
 //
 // An Engine listens and dials; a Session carries byte streams over one or more
-// Paths. Adapters live in the subpackages (tcp, mptcp, quicgo) and stay thin:
+// Paths. Adapters live in the subpackages (tcp, mptcp, quicgo, iperf3) and stay thin:
 // what an engine can do is data (Capabilities), what it did is neutral
 // statistics (Stats). A Registry is a value that the command builds; nothing
 // here registers itself.

@@ -37,18 +37,22 @@ func (relayBackend) attach(ctx context.Context, r *raising) error {
 	if len(r.host.Relay) == 0 {
 		return errors.New("no relay command is set")
 	}
-	spec := relay.Spec{Lab: r.plan.Lab, Seed: r.plan.Topology.Seed}
+	t := r.plan.Topology
+	spec := relay.Spec{Lab: r.plan.Lab, Seed: t.Seed, Start: relay.StartKind(t.Start)}
 	var files []*os.File
 	defer func() {
 		for _, f := range files {
 			f.Close()
 		}
 	}()
-	for _, l := range r.plan.Topology.Links {
+	for _, l := range t.Links {
 		if !l.Impaired() {
 			continue
 		}
-		wire := relay.Wire{Link: l.Name, Up: l.Up, Down: l.Down}
+		wire := relay.Wire{
+			Link: l.Name, Up: l.Up, Down: l.Down,
+			UpTimeline: t.Timeline(l.Name, "up"), DownTimeline: t.Timeline(l.Name, "down"),
+		}
 		for i, node := range l.Endpoints {
 			port, err := r.openPort(l.Name, node)
 			if err != nil {

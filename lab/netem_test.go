@@ -14,6 +14,7 @@ func TestInUserModeLinux(t *testing.T) {
 	if uml.Inside() {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
+		t.Run("calibrate", testNetemCalibrates)
 		return
 	}
 	uml.Run(t, uml.Config{

@@ -38,9 +38,10 @@ type Trial struct {
 	Order              int         `json:"order"` // position within the round, from 1
 	Arm                Arm         `json:"arm"`
 	GoodputBPS         float64     `json:"goodput_bps"`
-	Bytes              int64       `json:"bytes"`      // delivered in order
-	DurationS          float64     `json:"duration_s"` // start of sending to last byte read
-	Intact             bool        `json:"intact"`     // every byte sent arrived, in order, as sent
+	Bytes              int64       `json:"bytes"`               // delivered in order
+	DurationS          float64     `json:"duration_s"`          // start of sending to last byte read
+	Intact             bool        `json:"intact"`              // every byte sent arrived, in order, as sent
+	Unchecked          bool        `json:"unchecked,omitempty"` // nobody looked at the bytes: the engine makes its own
 	Error              string      `json:"error,omitempty"`
 	AggregationBenefit *float64    `json:"aggregation_benefit"`
 	Paths              []TrialPath `json:"paths"`
@@ -106,7 +107,30 @@ type Estimate struct {
 
 // Calibration is the verdict on one direction of one link.
 type Calibration struct {
-	Link      string `json:"link"`
-	Direction string `json:"direction"` // up or down
-	OK        bool   `json:"ok"`
+	Link      string             `json:"link"`
+	Direction string             `json:"direction"` // up or down
+	OK        bool               `json:"ok"`        // every check passed
+	Checks    []CalibrationCheck `json:"checks,omitempty"`
+}
+
+// CalibrationCheck is one figure of a direction against what was asked for.
+type CalibrationCheck struct {
+	Name string  `json:"name"`           // delay, spread, rate, queue, loss, burst, reordered, duplicated, mtu, receiver, backend, lateness
+	Unit string  `json:"unit,omitempty"` // ms, bit/s, packets, bytes; empty: a share
+	Want float64 `json:"want"`           // what a perfect wire would have given to the same packets, on average
+	Got  float64 `json:"got"`
+	Low  float64 `json:"low"`  // it passes from here
+	High float64 `json:"high"` // to here: chance, and the tolerance
+	OK   bool    `json:"ok"`
+}
+
+// Missed returns the names of the checks that failed.
+func (c Calibration) Missed() []string {
+	var names []string
+	for _, check := range c.Checks {
+		if !check.OK {
+			names = append(names, check.Name)
+		}
+	}
+	return names
 }

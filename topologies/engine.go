@@ -88,10 +88,7 @@ func (r EngineRef) arm() string {
 // use, as one error, or nil. known lists the engines; nil means that any name
 // will do.
 func (t Topology) CheckEngine(ref EngineRef, from, to string, known []string) error {
-	var joining []string
-	for _, l := range t.Between(from, to) {
-		joining = append(joining, l.Name)
-	}
+	joining := t.joining(from, to)
 	var errs []error
 	for _, p := range checkEngine(ref, t.Links, joining, known) {
 		errs = append(errs, errors.New(sentence(p.Text, p.Expected, p.Nearest)))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/iperf3"
 	"github.com/tquiclab/tquiclab/engine/mptcp"
 	"github.com/tquiclab/tquiclab/engine/quicgo"
 	"github.com/tquiclab/tquiclab/engine/tcp"
@@ -15,5 +16,6 @@ func newRegistry() engine.Registry {
 		quicgo.NewBond(), quicgo.New(),
 		mptcp.New(), mptcp.NewTLS(),
 		tcp.New(), tcp.NewTLS(),
+		iperf3.New(),
 	)
 }

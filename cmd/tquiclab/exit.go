@@ -18,6 +18,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2   // wrong arguments, or a file with problems
 	exitUnsupported = 3   // not on this machine, or not as this user
+	exitMissed      = 4   // a threshold was missed
 	exitInterrupted = 130 // by a signal; cleaned up
 )
 
@@ -41,6 +42,9 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	if _, ok := errors.AsType[topologies.Problems](err); ok || errors.Is(err, topologies.ErrNotFound) {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[missedError](err); ok {
+		return exitMissed
 	}
 	for _, unsupported := range []error{lab.ErrUnsupported, lab.ErrPrivileges, engine.ErrUnsupported, link.ErrNoMPTCP} {
 		if errors.Is(err, unsupported) {

@@ -57,7 +57,7 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.reapCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.reapCommand(), a.calibrateCommand(),
 		a.topologiesCommand(), a.runCommand(),
 		a.agentCommand(), a.relayCommand(), a.docsCommand(),
 	)

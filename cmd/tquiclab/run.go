@@ -30,9 +30,11 @@ type runFlags struct {
 	backend string
 	out     string
 	alone   bool
-	qlog    bool
-	json    bool
-	verbose bool
+	// uncalibrated leaves the links unmeasured.
+	uncalibrated bool
+	qlog         bool
+	json         bool
+	verbose      bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -74,6 +76,7 @@ time there, so CPU figures stay empty.
 	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
 	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
+	c.Flags().BoolVar(&f.uncalibrated, "no-calibration", false, "do not measure the links before the first trial")
 	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
 	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
 	addVerboseFlag(c, &f.verbose)
@@ -169,6 +172,11 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 	line := runner.NewLine(os.Stderr)
 	defer line.Close()
 	config := a.runConfig(c, f, t, folder, manifest)
+	if !f.uncalibrated {
+		if config.Calibration, err = a.calibrateBefore(ctx, l); err != nil {
+			return results.Summary{}, errors.Join(err, folder.Discard())
+		}
+	}
 	config.Lab, config.LabName, config.Backend = l, l.Name(), l.Backend()
 	config.Agent = func() *exec.Cmd { return exec.Command(a.executable, agentVerb) }
 	config.Drop = user.credential()

@@ -4,34 +4,32 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
 )
 
 const (
-	controlClients = 16   // at once; more are turned away
-	controlLine    = 4096 // bytes of a request
+	controlClients = 32 // at once; more are turned away
 	controlIdle    = time.Minute
 	controlWrite   = 2 * time.Second
+
+	// awaitSlice is how long an await may take: the client asks again, which shows that
+	// it is there.
+	awaitSlice = 5 * time.Second
+	dropsEvery = 20 * time.Millisecond
 )
 
-// request and response are the lines of the control protocol: JSON, one a line.
-type request struct {
-	Op string `json:"op"` // ping or counters
-}
-
-type response struct {
-	Error  string  `json:"error,omitempty"`
-	Status *Status `json:"status,omitempty"`
-}
-
 // control answers requests on the control socket. It shares nothing with the
-// forwarding threads but their snapshots, and bounds what a client can hold.
+// forwarding threads but their snapshots, orders and logs, none of which they wait
+// for, and bounds what a client can hold.
 type control struct {
 	listener net.Listener
-	status   func() (Status, error)
+	relay    *relay
 	clients  sync.WaitGroup
 
 	mu     sync.Mutex
@@ -39,8 +37,8 @@ type control struct {
 	open   map[net.Conn]bool
 }
 
-func newControl(l net.Listener, status func() (Status, error)) *control {
-	return &control{listener: l, status: status, open: map[net.Conn]bool{}}
+func newControl(l net.Listener, r *relay) *control {
+	return &control{listener: l, relay: r, open: map[net.Conn]bool{}}
 }
 
 // serve accepts clients until close, and returns when the last one is gone.
@@ -102,35 +100,126 @@ func (c *control) answer(conn net.Conn) {
 		if conn.SetReadDeadline(time.Now().Add(controlIdle)) != nil || !lines.Scan() {
 			return
 		}
-		data, err := json.Marshal(c.respond(lines.Bytes()))
+		req, err := decodeRequest(lines.Bytes())
+		if err == nil && req.Op == opDrops {
+			c.streamDrops(conn)
+			return
+		}
+		resp := response{}
+		if err == nil {
+			resp, err = c.respond(req)
+		}
 		if err != nil {
-			return
+			resp = response{Error: err.Error()}
 		}
-		if conn.SetWriteDeadline(time.Now().Add(controlWrite)) != nil {
-			return
-		}
-		if _, err := conn.Write(append(data, '\n')); err != nil {
+		if send(conn, resp) != nil {
 			return
 		}
 	}
 }
 
-func (c *control) respond(line []byte) response {
-	var req request
-	if err := json.Unmarshal(line, &req); err != nil {
-		return response{Error: "not a JSON request: " + err.Error()}
+// send writes a line of JSON.
+func send(conn net.Conn, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
 	}
+	if err := conn.SetWriteDeadline(time.Now().Add(controlWrite)); err != nil {
+		return err
+	}
+	_, err = conn.Write(append(data, '\n'))
+	return err
+}
+
+func (c *control) respond(req request) (response, error) {
+	r := c.relay
 	switch req.Op {
-	case "ping":
-		return response{}
-	case "counters":
-		s, err := c.status()
-		if err != nil {
-			return response{Error: err.Error()}
+	case opPing:
+		return response{}, nil
+	case opCounters:
+		s, err := r.status()
+		return response{Status: &s}, err
+	case opArm:
+		return response{}, r.arm(req.Seed)
+	case opStart:
+		return response{}, r.begin(req.At)
+	case opStarted, opAwait:
+		at, ok := r.start.Load().at()
+		if req.Op == opAwait && !ok {
+			at, ok = r.awaitStart(awaitSlice)
 		}
-		return response{Status: &s}
+		if !ok {
+			return response{}, nil
+		}
+		return response{Started: &at}, nil
+	case opSet:
+		settings, err := req.settings()
+		if err != nil {
+			return response{}, err
+		}
+		return response{}, r.set(settings)
 	}
-	return response{Error: "unknown op: want ping or counters"}
+	return response{}, fmt.Errorf("unknown op %.40q", req.Op)
+}
+
+// awaitStart waits for the clock to start, but not longer than patience.
+func (r *relay) awaitStart(patience time.Duration) (emulation.Time, bool) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		s := r.start.Load()
+		select {
+		case <-s.known:
+			return s.at()
+		case <-s.over: // armed anew
+			if s == r.start.Load() {
+				return 0, false // the next one is about to be there
+			}
+		case <-late.C:
+			return 0, false
+		case <-r.closing:
+			return 0, false
+		}
+	}
+}
+
+// streamDrops tells a client what is dropped until it says something or goes.
+func (c *control) streamDrops(conn net.Conn) {
+	var readers []*dropReader
+	for _, w := range c.relay.wires {
+		for way, f := range w.directions {
+			r := f.model.log.follow(w.link, directionNames[way])
+			defer r.end()
+			readers = append(readers, r)
+		}
+	}
+	if send(conn, response{}) != nil || conn.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = conn.Read(make([]byte, 1))
+	}()
+	defer func() {
+		_ = conn.Close()
+		<-gone
+	}()
+	tick := time.NewTicker(dropsEvery)
+	defer tick.Stop()
+	var drops []Drop
+	for {
+		select {
+		case <-gone:
+			return
+		case <-tick.C:
+		}
+		for _, r := range readers {
+			if drops = r.read(drops[:0]); len(drops) > 0 && send(conn, drops) != nil {
+				return
+			}
+		}
+	}
 }
 
 // readResponse reads one response line.

@@ -12,10 +12,15 @@
 //
 // Files: port.go opens the packet sockets, ring.go receives, send.go sends;
 // forwarder.go is one direction's thread, with arrivals, depart.go its
-// departures, mark.go what the model does to their bytes, rest.go its waits; pool.go its buffers, clock.go its time,
-// lateness.go its histogram. wire.go joins two directions, serve.go all wires,
-// child.go is the process, spec.go what it is told. control.go, client.go and
-// status.go are the questions and answers.
+// departures, mark.go what the model does to their bytes, icmp.go the messages that
+// they are too big, rest.go its waits; pool.go its buffers, clock.go its time,
+// lateness.go its histogram. What the model is in the course of time: start.go is the
+// instant from which all counts, course.go a model with its timeline, lane.go the
+// courses of a direction, timeline.go the forwarder's part. wire.go joins two
+// directions, serve.go all wires, child.go is the process, spec.go what it is told.
+// request.go, control.go, client.go and status.go are the questions and answers,
+// command.go what changes a running relay, mirror.go what it is checked against,
+// droplog.go the drops one by one.
 //
 // # Invariants
 //
@@ -28,9 +33,17 @@
 // ideal time, so that a late wake-up makes one frame late and nothing slower.
 // How late each frame left is in the histogram.
 //
+// All wires have one clock, CLOCK_MONOTONIC from one start, for traces, steps and
+// timelines. A change takes effect in the model at its own time: the arrivals and
+// departures before it are finished first, those after it wait for it, and what they
+// become does not depend on when the thread wakes. A command (Client.Set, Client.Arm)
+// is given to all its directions before the instant for which it is meant, and no
+// direction passes that instant without it.
+//
 // A direction's thread owns its model, ring, buffers and sender. It allocates
 // nothing once they have grown, and waits for no lock: others read a snapshot
-// that it writes when nobody holds it.
+// that it writes when nobody holds it, commands lie in a pointer that it looks at, and
+// the drops in a ring that it writes without looking for readers.
 //
 // # Limitations
 //
@@ -40,8 +53,15 @@
 // Frames that the veth drops before the socket sees them, or behind it, are in
 // the tx_dropped of the interface that sent them, not here.
 //
-// The relay sends nothing of its own: the message that a packet is too big is
-// refused when the spec asks for it.
+// The wire does not fragment: an IPv4 packet that is too big and may be fragmented is
+// dropped in silence, like any that no message may be sent about. The messages come
+// from the packet's destination, for the wire has no address, and take no time.
+//
+// With StartFirstPacket, two first packets that come in on two wires within
+// microseconds may count from the later one. What nodes say by themselves (ARP,
+// neighbour discovery, MLD, IGMP) does not start the clock, but is emulated like all
+// else. Before the start a trace or schedule runs from the first frame, and begins
+// again with it.
 //
 // A change of an interface's MTU is seen by the next relay only. Each direction
 // takes 8 MiB for its ring (up to 32 MiB for jumbo frames), and up to 256 MiB for

@@ -333,7 +333,13 @@ func TestSendErrorsAreCounted(t *testing.T) {
 func TestForwardingDoesNotAllocate(t *testing.T) {
 	r := newRig(t)
 	ports := r.ports()
-	model, err := emulation.NewDirection(emulation.Impairments{Rate: 10e9, Loss: 0.5}, emulation.Seed{})
+	course, err := newCourse(emulation.Impairments{Rate: 10e9, Loss: 0.5}, nil, emulation.Seed{}, newStart(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := newLane(course)
+	defer model.log.follow("test", "up").end() // each loss is noted, too
+	clock, err := newClock()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +347,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fwd, err := newForwarder(ports[0], ports[1], ring, model, clock{base: time.Now()})
+	fwd, err := newForwarder(ports[0], ports[1], ring, model, clock)
 	if err != nil {
 		t.Fatal(err)
 	}

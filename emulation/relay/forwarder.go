@@ -25,19 +25,21 @@ const (
 type forwarder struct {
 	in, out *Port
 	ring    *receiveRing
-	model   *emulation.Direction
+	model   *lane
 	clock   clock
 	sender  *sender
 	pool    pool
 	stats   stats
 	arrived emulation.Time // of the newest frame
+	router  router         // tells senders the MTU
 
 	downAt    emulation.Time // when the interface was found down
 	published emulation.Time // when the snapshot was last written
 
 	// ---
-	stop     int // eventfd; readable when the thread shall end
+	stop     int // eventfd; readable when the thread shall end, or look at its orders
 	stopping atomic.Bool
+	ended    chan struct{} // closed when run returns
 
 	mu       sync.Mutex // held for a copy only
 	snapshot snapshot
@@ -53,22 +55,30 @@ type stats struct {
 	sendFailed uint64     // frames that departed and could not be sent
 	sendRetry  uint64     // times that the kernel had no room for a frame
 	sendError  unix.Errno // of the latest such frame
+	told       uint64     // messages that a packet is too big, sent
+	heldBack   uint64     // not sent for the rate limit
+	untold     uint64     // not sent as none may be, or could not be
 	state      State
 	realtime   bool // the thread has a real-time priority
 }
 
 type snapshot struct {
 	stats
-	model emulation.Counters
+	at      emulation.Time
+	model   emulation.Counters
+	inForce emulation.Impairments
+	refused uint64
+	refusal error
+	older   int // courses that still hold packets
 }
 
-func newForwarder(in, out *Port, ring *receiveRing, model *emulation.Direction, clock clock) (*forwarder, error) {
+func newForwarder(in, out *Port, ring *receiveRing, model *lane, clock clock) (*forwarder, error) {
 	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("make eventfd: %w", err)
 	}
 	f := &forwarder{
-		in: in, out: out, ring: ring, model: model, clock: clock, stop: stop,
+		in: in, out: out, ring: ring, model: model, clock: clock, stop: stop, ended: make(chan struct{}),
 		sender: newSender(out.fd()),
 		pool:   pool{size: in.maxFrame()},
 	}
@@ -79,6 +89,11 @@ func newForwarder(in, out *Port, ring *receiveRing, model *emulation.Direction, 
 // end makes the thread return soon. It may be called from anywhere, repeatedly.
 func (f *forwarder) end() {
 	f.stopping.Store(true)
+	f.wake()
+}
+
+// wake ends the thread's rest. It may be called from anywhere.
+func (f *forwarder) wake() {
 	one := [8]byte{0: 1}
 	// The only failure is an eventfd that is full, hence readable as it should be.
 	_, _ = unix.Write(f.stop, one[:])
@@ -92,14 +107,16 @@ func (f *forwarder) close() error {
 // run forwards until end or until an interface is gone. It keeps its thread to
 // itself, and the thread ends with it.
 func (f *forwarder) run() error {
+	defer close(f.ended)
 	runtime.LockOSThread()
 	if err := f.hurry(); err != nil {
 		return err
 	}
 	for !f.stopping.Load() && f.stats.state != StateGone {
+		before := f.clock.now()
 		received := f.receive()
-		now := f.clock.at(time.Now())
-		f.depart(now)
+		now := f.clock.now()
+		f.depart(f.model.play(now, f.seen(before, received)))
 		if received == receiveBatch {
 			if now.Sub(f.published) > publishEvery {
 				f.publish(now)
@@ -110,7 +127,7 @@ func (f *forwarder) run() error {
 			return err
 		}
 	}
-	for !f.publish(f.clock.at(time.Now())) {
+	for !f.publish(f.clock.now()) {
 		time.Sleep(publishRetry)
 	}
 	return nil
@@ -131,6 +148,7 @@ func (f *forwarder) receive() int {
 		if f.stats.state == StateDown && f.arrived > f.downAt {
 			f.stats.state = StateUp
 		}
+		f.meet(fr.data)
 		f.arrive(fr)
 		f.ring.release()
 	}
@@ -164,6 +182,7 @@ func (f *forwarder) arrive(fr frame) {
 		ECN:    codepoint(buf),
 	})
 	if !verdict.Accepted {
+		f.refuse(buf, verdict)
 		f.pool.give(buf)
 	}
 	f.reclaim()
@@ -184,9 +203,22 @@ func (f *forwarder) publish(now emulation.Time) bool {
 		return false
 	}
 	defer f.mu.Unlock()
-	f.snapshot = snapshot{stats: f.stats, model: f.model.Counters()}
+	f.snapshot = snapshot{
+		stats: f.stats, at: now, model: f.model.Counters(), inForce: f.model.direction.Impairments(),
+		refused: f.model.refused, refusal: f.model.refusal, older: len(f.model.older),
+	}
 	f.published = now
 	return true
+}
+
+// hasEnded reports whether the thread has, with its interface.
+func (f *forwarder) hasEnded() bool {
+	select {
+	case <-f.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // read returns the latest snapshot.

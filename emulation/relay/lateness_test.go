@@ -98,15 +98,3 @@ func TestClockConversion(t *testing.T) {
 		}
 	}
 }
-
-func FuzzControlRequest(f *testing.F) {
-	for _, s := range []string{`{"op":"ping"}`, `{"op":"counters"}`, `[]`, `{"op":{}}`, ``} {
-		f.Add([]byte(s))
-	}
-	c := newControl(nil, func() (Status, error) { return Status{Lab: "x"}, nil })
-	f.Fuzz(func(t *testing.T, line []byte) {
-		if r := c.respond(line); r.Status != nil && r.Error != "" {
-			t.Errorf("%q gives both a status and an error", line)
-		}
-	})
-}

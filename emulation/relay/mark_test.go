@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/tquiclab/tquiclab/emulation"
@@ -135,13 +136,25 @@ func TestRelayDoesWhatTheModelSays(t *testing.T) {
 	}
 }
 
-func TestSpecRefusesMessages(t *testing.T) {
-	spec := Spec{Wires: []Wire{{Link: "a", Ports: [2]int{1, 2}, Up: emulation.Impairments{MTU: 1400, TooBig: emulation.TooBigICMP}}}}
-	if err := spec.validate(3); err == nil || err.Error() != "link a: the relay cannot do: icmp too big" {
-		t.Errorf("got %v, want the message refused", err)
-	}
-	spec.Wires[0].Up = emulation.Impairments{Duplicate: 0.1, Corrupt: 0.1, LoseEvery: 3}
-	if err := spec.validate(3); err != nil {
-		t.Errorf("got %v, want it accepted", err)
+func TestSpecValidate(t *testing.T) {
+	limited := emulation.Impairments{Rate: 1e6}
+	delayed := emulation.Change{Patch: emulation.Patch{Fields: emulation.FieldReorder, Values: emulation.Impairments{Reorder: emulation.Reorder{Probability: 1}}}}
+	for _, tc := range []struct {
+		name, want string
+		spec       Spec
+	}{
+		{"all that the model does", "", Spec{Wires: []Wire{{
+			Link: "a", Ports: [2]int{1, 2}, UpTimeline: emulation.Timeline{{Patch: emulation.Patch{Fields: emulation.FieldBlackhole}}},
+			Up: emulation.Impairments{MTU: 1400, TooBig: emulation.TooBigICMP, Duplicate: 0.1, Corrupt: 0.1, LoseEvery: 3},
+		}}}},
+		{"timeline of the other way", "link a down: timeline: from 0s on: reordering needs a delay", Spec{Wires: []Wire{{
+			Link: "a", Ports: [2]int{1, 2}, Up: limited, DownTimeline: emulation.Timeline{delayed},
+		}}}},
+		{"start", `start "noon" is unknown: want nothing, up or manual`, Spec{Start: "noon", Wires: []Wire{{Link: "a", Ports: [2]int{1, 2}}}}},
+	} {
+		err := tc.spec.validate(3)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
+		}
 	}
 }

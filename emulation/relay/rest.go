@@ -58,6 +58,12 @@ func (f *forwarder) rest() error {
 	} else if f.stats.state == StateDown {
 		wait = downCheck
 	}
+	if change := f.model.nextChange(); change != never {
+		until := max(change.Add(settle).Sub(now), 0)
+		if wait < 0 || until < wait {
+			wait = until
+		}
+	}
 	if !f.publish(now) && (wait < 0 || wait > publishRetry) {
 		wait = publishRetry
 	}
@@ -71,10 +77,19 @@ func (f *forwarder) rest() error {
 	if errno != 0 && errno != unix.EINTR {
 		return fmt.Errorf("poll %s: %w", f.in.name, errno)
 	}
+	if fds[0].Revents != 0 && !f.stopping.Load() {
+		f.wakeUp()
+	}
 	if fds[1].Revents&^unix.POLLIN != 0 || f.stats.state == StateDown {
 		f.inspect()
 	}
 	return nil
+}
+
+// wakeUp makes the next rest a rest again.
+func (f *forwarder) wakeUp() {
+	var count [8]byte
+	_, _ = unix.Read(f.stop, count[:]) // somebody else cannot have read it: it is readable
 }
 
 // inspect finds out why the port signals an error: its interface was set down,

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"time"
+	"sync/atomic"
 )
 
 const gcPercent = 800
@@ -36,21 +36,27 @@ func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 	debug.SetGCPercent(gcPercent)
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*len(spec.Wires)+2))
 
-	r := &relay{lab: spec.Lab}
+	clock, err := newClock()
+	if err != nil {
+		return err
+	}
+	r := &relay{lab: spec.Lab, clock: clock, startKind: spec.Start, closing: make(chan struct{})}
 	defer func() { err = errors.Join(err, r.close()) }()
-	clock := clock{base: time.Now()}
+	start := newStart(spec.Start == StartFirstPacket)
+	r.start.Store(start)
 	for _, w := range spec.Wires {
-		wire, err := newWire(w, spec.Seed, files, clock)
+		wire, err := newWire(w, spec.Seed, files, clock, start)
 		if err != nil {
 			return err
 		}
 		r.wires = append(r.wires, wire)
+		r.mirrors = append(r.mirrors, newMirror(w, 0, start), newMirror(w, 1, start))
 	}
 	listener, err := net.FileListener(files[spec.Control])
 	if err != nil {
 		return fmt.Errorf("listen on control socket: %w", err)
 	}
-	return r.run(ctx, newControl(listener, r.status), ready, log)
+	return r.run(ctx, newControl(listener, r), ready, log)
 }
 
 func ignoreClosed(err error) error {
@@ -62,8 +68,16 @@ func ignoreClosed(err error) error {
 
 // relay is a running Spec.
 type relay struct {
-	lab   string
-	wires []*wire
+	lab       string
+	wires     []*wire
+	clock     clock
+	startKind StartKind
+	start     atomic.Pointer[start] // replaced under mu
+	closing   chan struct{}         // closed when the relay ends
+	watching  sync.WaitGroup
+
+	mu      sync.Mutex // one command at a time; never taken by a forwarder
+	mirrors []*mirror  // by lane
 }
 
 func (r *relay) close() error {
@@ -80,6 +94,9 @@ func (r *relay) run(ctx context.Context, control *control, ready func() error, l
 	defer serving.Wait()
 	serving.Go(control.serve)
 	defer control.close()
+	defer r.watching.Wait()
+	defer close(r.closing)
+	r.watch(r.start.Load())
 	serving.Go(func() {
 		<-ctx.Done()
 		for _, w := range r.wires {
@@ -98,6 +115,9 @@ func (r *relay) run(ctx context.Context, control *control, ready func() error, l
 			}
 		})
 	}
+	if r.startKind == StartUp {
+		r.start.Load().set(r.clock.now())
+	}
 	if err := ready(); err != nil {
 		cancel()
 		running.Wait()
@@ -108,7 +128,10 @@ func (r *relay) run(ctx context.Context, control *control, ready func() error, l
 }
 
 func (r *relay) status() (Status, error) {
-	s := Status{Lab: r.lab, PID: os.Getpid(), Wires: make([]WireStatus, len(r.wires))}
+	s := Status{Lab: r.lab, PID: os.Getpid(), Start: r.startKind, Wires: make([]WireStatus, len(r.wires))}
+	if at, ok := r.start.Load().at(); ok {
+		s.Started = &at
+	}
 	var errs []error
 	for i, w := range r.wires {
 		var err error

@@ -10,9 +10,10 @@ import (
 // Spec is what a relay process does. The lab writes it as JSON to the process's
 // standard input.
 type Spec struct {
-	Lab   string `json:"lab"`
-	Seed  uint64 `json:"seed"` // the topology's
-	Wires []Wire `json:"wires"`
+	Lab   string    `json:"lab"`
+	Seed  uint64    `json:"seed"` // the topology's
+	Start StartKind `json:"start,omitempty"`
+	Wires []Wire    `json:"wires"`
 	// Control is the index, among the files handed over, of a listening unix
 	// stream socket; requests come in there.
 	Control int `json:"control"`
@@ -26,11 +27,18 @@ type Wire struct {
 	Ports [2]int                `json:"ports"`
 	Up    emulation.Impairments `json:"up,omitzero"`   // first port to second
 	Down  emulation.Impairments `json:"down,omitzero"` // second to first
+	// What changes in the course of time.
+	UpTimeline   emulation.Timeline `json:"up_timeline,omitempty"`
+	DownTimeline emulation.Timeline `json:"down_timeline,omitempty"`
 }
 
-// features is what the relay can do: all that the model does but the sending of
-// messages of its own.
-const features = emulation.AllFeatures &^ emulation.FeatureTooBig
+// direction returns what one way begins with and what changes it.
+func (w Wire) direction(way int) (emulation.Impairments, emulation.Timeline) {
+	if way == 0 {
+		return w.Up, w.UpTimeline
+	}
+	return w.Down, w.DownTimeline
+}
 
 // validate returns everything that is wrong with the spec for that many files.
 func (s Spec) validate(files int) error {
@@ -56,14 +64,17 @@ func (s Spec) validate(files int) error {
 		for _, p := range w.Ports {
 			use(p, "a port of link "+w.Link)
 		}
-		for _, i := range []emulation.Impairments{w.Up, w.Down} {
-			if err := i.Validate(); err != nil {
-				errs = append(errs, fmt.Errorf("link %s: %w", w.Link, err))
-			}
-			if missing := i.Features().Without(features); missing != 0 {
-				errs = append(errs, fmt.Errorf("link %s: the relay cannot do: %v", w.Link, missing))
+		for way, name := range directionNames {
+			base, timeline := w.direction(way)
+			if err := base.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("link %s %s: %w", w.Link, name, err))
+			} else if err := timeline.Validate(base); err != nil {
+				errs = append(errs, fmt.Errorf("link %s %s: timeline: %w", w.Link, name, err))
 			}
 		}
+	}
+	if err := s.Start.validate(); err != nil {
+		errs = append(errs, err)
 	}
 	if len(s.Wires) == 0 {
 		errs = append(errs, errors.New("no wires"))

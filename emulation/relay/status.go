@@ -16,9 +16,13 @@ const (
 
 // Status is what a relay process has done so far.
 type Status struct {
-	Lab   string       `json:"lab"`
-	PID   int          `json:"pid"`
-	Wires []WireStatus `json:"wires"` // in the spec's order
+	Lab   string    `json:"lab"`
+	PID   int       `json:"pid"`
+	Start StartKind `json:"start,omitempty"`
+	// Started is when the clock of traces, steps and timelines started or will, in ns of
+	// CLOCK_MONOTONIC; nil while that is not known.
+	Started *emulation.Time `json:"started_ns,omitempty"`
+	Wires   []WireStatus    `json:"wires"` // in the spec's order
 }
 
 // WireStatus is the part of one wire.
@@ -49,11 +53,58 @@ type DirectionStatus struct {
 	Dropped         map[string]uint64   `json:"dropped"` // packets, by emulation.DropReason
 	HeldPackets     int                 `json:"held_packets"`
 	HeldBytes       emulation.ByteCount `json:"held_bytes"`
+	QueuedPackets   int                 `json:"queued_packets"` // of those held, waiting for their transmission
+	QueuedBytes     emulation.ByteCount `json:"queued_bytes"`
 	RelayDrops      RelayDrops          `json:"relay_drops"`
 	SendErrors      uint64              `json:"send_errors"`
 	SendError       string              `json:"send_error,omitempty"` // the latest
 	SendRetries     uint64              `json:"send_retries"`         // waits for room in the kernel; nothing lost
 	Lateness        LatenessSummary     `json:"lateness"`
+
+	At   emulation.Time `json:"at_ns"`    // of these figures, on CLOCK_MONOTONIC: two of them give the live rate
+	Rate emulation.Rate `json:"rate_bps"` // in force; of a trace or schedule the mean; 0: no limit
+	// Impairments are what is in force, without the fields that Omitted names: their lists
+	// are too long for a status.
+	Impairments emulation.Impairments `json:"impairments,omitzero"`
+	Omitted     emulation.Fields      `json:"impairments_omitted,omitempty"`
+	// RefusedChanges are those of the timeline that a change by hand had made impossible;
+	// what was in force stayed.
+	RefusedChanges uint64 `json:"refused_changes,omitempty"`
+	RefusedChange  string `json:"refused_change,omitempty"` // why, the latest
+
+	TooBig TooBigStatus `json:"too_big,omitzero"`
+}
+
+// TooBigStatus counts what became of the messages that packets are too big.
+type TooBigStatus struct {
+	Told     uint64 `json:"told"`
+	HeldBack uint64 `json:"held_back"` // by the limit of their rate (RFC 4443, section 2.4 (f))
+	Untold   uint64 `json:"untold"`    // none may be sent about such a packet, or could be
+}
+
+// statusList is the longest list that a status shows.
+const statusList = 256
+
+// shown returns the impairments without what is too long, and what that is.
+func shown(i emulation.Impairments) (emulation.Impairments, emulation.Fields) {
+	var omitted emulation.Fields
+	if i.Capacity != nil && len(*i.Capacity) > statusList {
+		i.Capacity = nil
+		omitted |= emulation.FieldCapacity
+	}
+	if i.Steps != nil && len(i.Steps.Steps) > statusList {
+		i.Steps = nil
+		omitted |= emulation.FieldSteps
+	}
+	if i.LosePackets != nil && len(*i.LosePackets) > statusList {
+		i.LosePackets = nil
+		omitted |= emulation.FieldLosePackets
+	}
+	if i.JitterTable != nil && len(*i.JitterTable) > statusList {
+		i.JitterTable = nil
+		omitted |= emulation.FieldJitter
+	}
+	return i, omitted
 }
 
 // RelayDrops counts frames that the relay lost, by reason.
@@ -92,12 +143,24 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 			Tagged:     s.tagged,
 			Memory:     s.noMemory,
 		},
+		QueuedPackets: s.model.QueuedPackets,
+		QueuedBytes:   s.model.QueuedBytes,
+		At:            s.at,
+		Rate:          s.inForce.MeanRate(),
+		TooBig:        TooBigStatus{Told: s.told, HeldBack: s.heldBack, Untold: s.untold},
+
+		RefusedChanges: s.refused,
+
 		SendErrors:  s.sendFailed,
 		SendRetries: s.sendRetry,
 		Lateness:    s.lateness.summary(),
 	}
 	for reason, n := range s.model.Dropped {
 		d.Dropped[emulation.DropReason(reason).String()] = n
+	}
+	d.Impairments, d.Omitted = shown(s.inForce)
+	if s.refusal != nil {
+		d.RefusedChange = s.refusal.Error()
 	}
 	if s.sendError != 0 {
 		d.SendError = s.sendError.Error()

@@ -12,6 +12,7 @@ import (
 // wire is a running Wire.
 type wire struct {
 	link       string
+	spec       Wire
 	ports      [2]*Port
 	directions [2]*forwarder // up, down
 
@@ -19,8 +20,8 @@ type wire struct {
 	drops [2]uint64  // frames that found the ring full, by port
 }
 
-func newWire(spec Wire, seed uint64, files []*os.File, clock clock) (*wire, error) {
-	w := &wire{link: spec.Link}
+func newWire(spec Wire, seed uint64, files []*os.File, clock clock, start *start) (*wire, error) {
+	w := &wire{link: spec.Link, spec: spec}
 	for i, index := range spec.Ports {
 		port, err := PortFromFile(files[index])
 		if err != nil {
@@ -28,22 +29,32 @@ func newWire(spec Wire, seed uint64, files []*os.File, clock clock) (*wire, erro
 		}
 		w.ports[i] = port
 	}
-	for i, imp := range []emulation.Impairments{spec.Up, spec.Down} {
-		model, err := emulation.NewDirection(imp, emulation.NewSeed(seed, spec.Link, directionNames[i]))
+	for i := range directionNames {
+		course, err := w.newCourse(i, seed, start)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
+			return nil, errors.Join(err, w.close())
 		}
 		ring, err := w.ports[i].start()
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
 		}
-		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, model, clock)
+		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, newLane(course), clock)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), ring.close(), w.close())
 		}
 		w.directions[i] = f
 	}
 	return w, nil
+}
+
+// newCourse returns one way's course from a start on.
+func (w *wire) newCourse(way int, seed uint64, start *start) (*course, error) {
+	base, timeline := w.spec.direction(way)
+	c, err := newCourse(base, timeline, emulation.NewSeed(seed, w.link, directionNames[way]), start)
+	if err != nil {
+		return nil, fmt.Errorf("link %s %s: %w", w.link, directionNames[way], err)
+	}
+	return c, nil
 }
 
 var directionNames = [2]string{"up", "down"}

@@ -42,6 +42,10 @@ type Link struct {
 	MTU int
 	// Up is from the client to the server, Down back.
 	Up, Down emulation.Impairments
+	// UpTimeline and DownTimeline change them, Outages take the carrier away. They count
+	// from the first packet on any link.
+	UpTimeline, DownTimeline emulation.Timeline
+	Outages                  []Outage
 	// Client and Server are the interfaces' addresses, unique in the lab.
 	Client, Server netip.Addr
 

@@ -14,7 +14,7 @@
 // Files: config.go says what to run, run.go runs it, bulk.go is the transfer as an
 // Application, report.go and sample.go what comes out; lab.go is the network and its
 // two hosts, host.go a host, conn.go and stream.go what its Application holds,
-// identity.go the seeded certificate and keys, qlog.go the hosts' traces.
+// outage.go takes its links down, identity.go the seeded certificate and keys, qlog.go the hosts' traces.
 //
 // # Invariants
 //

@@ -56,6 +56,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 		w, err := l.network.Connect(a, b, simnet.LinkConfig{
 			Name: k.Name, MTU: k.MTU,
 			Impairments: [2]emulation.Impairments{simnet.Up: k.Up, simnet.Down: k.Down},
+			Timelines:   [2]emulation.Timeline{simnet.Up: k.UpTimeline, simnet.Down: k.DownTimeline},
 			Faults:      k.faults,
 			Addresses:   [2][]netip.Addr{{k.Client}, {k.Server}},
 		})
@@ -64,6 +65,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 			continue
 		}
 		l.links = append(l.links, labLink{k, w})
+		errs = append(errs, l.planOutages(k, w))
 		largest = min(largest, payloadOf(w.MTU(), k.Client))
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -126,13 +128,17 @@ func (l *Lab) Run(ctx context.Context, until time.Duration, stop func() bool) er
 	return err
 }
 
-// Set changes a link's impairments from now on.
+// Set puts others in the place of a link's impairments from now on, until its
+// timelines change them.
 func (l *Lab) Set(link string, up, down emulation.Impairments) error {
 	k, err := l.link(link)
 	if err != nil {
 		return err
 	}
-	return errors.Join(k.wire.Set(simnet.Up, up), k.wire.Set(simnet.Down, down))
+	whole := func(i emulation.Impairments) emulation.Patch {
+		return emulation.Patch{Fields: emulation.AllFields, Values: i}
+	}
+	return errors.Join(k.wire.Patch(simnet.Up, whole(up)), k.wire.Patch(simnet.Down, whole(down)))
 }
 
 // Counters returns what a link has done so far.

@@ -47,15 +47,15 @@ func TestReportGoodput(t *testing.T) {
 func TestCountersSince(t *testing.T) {
 	before := emulation.Counters{
 		ArrivedPackets: 1, ArrivedBytes: 2, DepartedPackets: 3, DepartedBytes: 4,
-		Dropped: [4]uint64{5, 6, 7, 8}, DroppedBytes: 8, DuplicatedPackets: 1, DuplicatedBytes: 2, MarkedPackets: 3, CorruptedPackets: 4, ReorderedPackets: 5, HeldPackets: 9, HeldBytes: 10,
+		Dropped: [...]uint64{5, 6, 7, 8, 9}, DroppedBytes: 8, DuplicatedPackets: 1, DuplicatedBytes: 2, MarkedPackets: 3, CorruptedPackets: 4, ReorderedPackets: 5, HeldPackets: 9, HeldBytes: 10,
 	}
 	after := emulation.Counters{
 		ArrivedPackets: 101, ArrivedBytes: 202, DepartedPackets: 303, DepartedBytes: 404,
-		Dropped: [4]uint64{505, 606, 707, 808}, DroppedBytes: 808, DuplicatedPackets: 11, DuplicatedBytes: 22, MarkedPackets: 33, CorruptedPackets: 44, ReorderedPackets: 55, HeldPackets: 2, HeldBytes: 3,
+		Dropped: [...]uint64{505, 606, 707, 808, 909}, DroppedBytes: 808, DuplicatedPackets: 11, DuplicatedBytes: 22, MarkedPackets: 33, CorruptedPackets: 44, ReorderedPackets: 55, HeldPackets: 2, HeldBytes: 3,
 	}
 	want := emulation.Counters{
 		ArrivedPackets: 100, ArrivedBytes: 200, DepartedPackets: 300, DepartedBytes: 400,
-		Dropped: [4]uint64{500, 600, 700, 800}, DroppedBytes: 800, DuplicatedPackets: 10, DuplicatedBytes: 20, MarkedPackets: 30, CorruptedPackets: 40, ReorderedPackets: 50, HeldPackets: 2, HeldBytes: 3,
+		Dropped: [...]uint64{500, 600, 700, 800, 900}, DroppedBytes: 800, DuplicatedPackets: 10, DuplicatedBytes: 20, MarkedPackets: 30, CorruptedPackets: 40, ReorderedPackets: 50, HeldPackets: 2, HeldBytes: 3,
 	}
 	got := LinkCounters{Link: "l", Up: after, Down: after}.since(LinkCounters{Link: "l", Up: before, Down: before})
 	if diff := cmp.Diff(LinkCounters{Link: "l", Up: want, Down: want}, got); diff != "" {

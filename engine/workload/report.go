@@ -24,6 +24,9 @@ type Report struct {
 	// Intact says that every byte of every stream arrived as it was sent. The
 	// receiver saw it; the sender was told.
 	Intact bool `json:"intact"`
+	// Unchecked says that nobody looked at the bytes, since the transport made them itself:
+	// Intact says only that it came to its end.
+	Unchecked bool `json:"unchecked,omitempty"`
 	// Reason says why not, for the first stream that was not intact.
 	Reason string `json:"reason,omitempty"`
 

@@ -30,11 +30,14 @@ func (c *child) bulk(ctx context.Context, id uint64, p Bulk) (Transfer, error) {
 		return Transfer{}, err
 	}
 	var report workload.Report
-	switch p.Side {
-	case Dialler:
+	var foreign foreign
+	switch generator, ok := c.sessions[0].(engine.Generator); {
+	case ok:
+		report, foreign, err = c.generate(ctx, generator, p)
+	case p.Side == Dialler:
 		b := workload.Bulk{Seed: p.Seed, Bytes: p.Bytes, Duration: p.Duration, Streams: p.Streams}
 		report, err = b.Request(ctx, c.sessions, p.Role, &progress)
-	case Listener:
+	case p.Side == Listener:
 		report, err = workload.Serve(ctx, c.sessions, &progress)
 	default:
 		err = fmt.Errorf("unknown side %q: known are %s, %s", string(p.Side), Dialler, Listener)
@@ -50,7 +53,7 @@ func (c *child) bulk(ctx context.Context, id uint64, p Bulk) (Transfer, error) {
 	if err != nil {
 		return Transfer{}, err
 	}
-	t := Transfer{Report: report, Usage: usage, Stats: make([]engine.Stats, len(c.sessions))}
+	t := Transfer{Report: report, Usage: foreign.addTo(usage), Stats: make([]engine.Stats, len(c.sessions))}
 	for i, s := range c.sessions {
 		t.Stats[i] = s.Stats()
 	}

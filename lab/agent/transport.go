@@ -86,6 +86,9 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 		c.sessions = append(c.sessions, s)
 	}
 	for i, s := range c.sessions {
+		if _, ok := s.(engine.Generator); ok {
+			continue // it has no streams
+		}
 		if c.sessions[i], err = prepare(ctx, s, p.Streams); err != nil {
 			return fmt.Errorf("%s: session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
 		}

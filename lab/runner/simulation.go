@@ -85,6 +85,11 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 // link turns a topology's link so that up leads from the dialler to the listener.
 func (s *simulation) link(l topologies.Link) (sim.Link, error) {
 	out := sim.Link{Name: l.Name, MTU: l.MTU, Up: direction(l, s.dialler), Down: direction(l, s.listener)}
+	out.UpTimeline, out.DownTimeline = s.Topology.Timeline(l.Name, "up"), s.Topology.Timeline(l.Name, "down")
+	if l.End(s.dialler) == 1 {
+		out.UpTimeline, out.DownTimeline = out.DownTimeline, out.UpTimeline
+	}
+	out.Outages = s.outages(l.Name)
 	for _, end := range []struct {
 		node string
 		addr *netip.Addr
@@ -96,6 +101,18 @@ func (s *simulation) link(l topologies.Link) (sim.Link, error) {
 		*end.addr = addresses[0].Addr()
 	}
 	return out, nil
+}
+
+// outages returns when the topology's events take a link's carrier away and give it
+// back.
+func (s *simulation) outages(link string) []sim.Outage {
+	var outages []sim.Outage
+	for _, o := range s.Topology.Operations() {
+		if o.Link == link && (o.Kind == topologies.EventDown || o.Kind == topologies.EventUp) {
+			outages = append(outages, sim.Outage{At: o.At, Every: o.Every, Times: o.Times, Down: o.Kind == topologies.EventDown})
+		}
+	}
+	return outages
 }
 
 // trial implements venue.

@@ -76,10 +76,19 @@ func calibrationWarnings(t topologies.Topology, calibration []results.Calibratio
 	var warnings []string
 	for _, c := range calibration {
 		if !c.OK {
-			warnings = append(warnings, fmt.Sprintf("%s %s: the path is outside its tolerance", c.Link, c.Direction))
+			warnings = append(warnings, fmt.Sprintf("%s %s: the path is outside its tolerance%s", c.Link, c.Direction, missedText(c)))
 		}
 	}
 	return warnings
+}
+
+// missedText says in which figures, as far as that was recorded.
+func missedText(c results.Calibration) string {
+	missed := c.Missed()
+	if len(missed) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(missed, ", ")
 }
 
 // balanceWarnings says whether the arms have different numbers of good trials,

@@ -12,6 +12,7 @@ type notes struct {
 	interval bool // some row has a confidence interval
 	extremes bool // some row has the range instead
 	benefit  bool // some row has an aggregation benefit
+	byItself bool // some row's transfers nobody checked
 	bestName string
 	failures []failure
 }
@@ -35,6 +36,12 @@ func (n *notes) failure(arm, reason string, round int) string {
 	return mark(len(n.failures) - 1)
 }
 
+// uncheckedMark notes that transfers were not checked and returns their mark.
+func (n *notes) uncheckedMark() string {
+	n.byItself = true
+	return "‡"
+}
+
 func mark(i int) string { return fmt.Sprintf("[%d]", i+1) }
 
 func (n *notes) lines(best, limit int) []string {
@@ -44,6 +51,9 @@ func (n *notes) lines(best, limit int) []string {
 	}
 	if n.extremes {
 		out = append(out, hanging("[lo–hi]† ", "smallest and largest: fewer than 6 trials have no interval", limit)...)
+	}
+	if n.byItself {
+		out = append(out, hanging("‡        ", "over, by its own account: the engine makes its own traffic, which nobody checks", limit)...)
 	}
 	if n.benefit {
 		out = append(out, hanging("benefit: ", "aggregation benefit: 0 is the best of the paths alone, 1 the sum of all, -1 nothing", limit)...)

@@ -195,7 +195,15 @@ func intactCell(name string, arm results.Arm, trials []results.Trial, n *notes) 
 			marks = append(marks, mark)
 		}
 	}
+	if unchecked(trials) {
+		marks = append(marks, n.uncheckedMark())
+	}
 	return strings.TrimRight(fmt.Sprintf("%d/%d %s", passed, len(trials), strings.Join(marks, "")), " ")
+}
+
+// unchecked reports whether there are transfers whose bytes nobody looked at.
+func unchecked(trials []results.Trial) bool {
+	return slices.ContainsFunc(trials, func(t results.Trial) bool { return t.Unchecked })
 }
 
 func versusCell(arms []results.ArmSummary, i, best int) string {

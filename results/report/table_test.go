@@ -57,6 +57,15 @@ func threeRounds() results.Summary {
 	return r.end()
 }
 
+func byItself() results.Summary {
+	r := newRun("direct")
+	for round := 1; round <= 2; round++ {
+		r.trial(round, "tcp", 940, "link", 1)
+		r.trial(round, "iperf3", 941, "link", 1).Unchecked = true
+	}
+	return r.end()
+}
+
 func failures() results.Summary {
 	r := newRun("lte-wifi")
 	for round := 1; round <= 3; round++ {
@@ -120,6 +129,7 @@ func TestTable(t *testing.T) {
 		{"three-rounds", threeRounds(), Options{Workload: workload}},
 		{"three-rounds-80", threeRounds(), Options{Workload: workload, Width: 80}},
 		{"three-rounds-40", threeRounds(), Options{Workload: workload, Width: 40}},
+		{"by-itself", byItself(), Options{Workload: workload}},
 		{"failures", failures(), Options{Workload: workload}},
 		{"failures-100", failures(), Options{Workload: workload, Width: 100}},
 		{"settings-differ", settingsDiffer(), Options{}},

@@ -7,6 +7,7 @@ import (
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
 // delayed is a packet that a fault holds back after the model.
@@ -19,17 +20,47 @@ type delayed struct {
 // wants to keep the datagram retains it. Nil outside HandleDatagram.
 func (n *Network) Buffer() *buf.Buffer { return n.buffer }
 
-// depart takes the packet that is due from the model.
+// depart takes the packet that is due from the model, if one is: a model that sends
+// packets ahead may want to be asked in vain.
 func (n *Network) depart(d *direction) {
-	if _, _, ok := d.model.Dequeue(emulation.Time(n.now)); !ok {
-		panic("simnet: the model holds back a packet that was due")
-	}
-	p := d.flying.pop()
-	if d.faults == nil {
-		n.deliver(d, &p)
+	out, _, ok := d.model.Dequeue(emulation.Time(n.now))
+	n.reclaim(d)
+	if !ok {
 		return
 	}
-	n.disturb(d, p)
+	p := n.departed(d, &out)
+	switch {
+	case d.down:
+		d.counters.BlackedOut++
+		p.buffer.Release()
+	case out.Marks&emulation.Corrupted != 0:
+		d.counters.Spoiled++
+		p.buffer.Release()
+	case d.faults == nil:
+		n.deliver(d, &p)
+	default:
+		n.disturb(d, p)
+	}
+}
+
+// departed returns the packet that the model has let go, as it arrives.
+func (n *Network) departed(d *direction, out *emulation.Packet) packet {
+	var p packet
+	if out.Marks&emulation.Shared != 0 {
+		p = n.copyOf(d.flying.at(out.Data))
+	} else {
+		p = d.flying.take(out.Data)
+	}
+	p.ecn = wire.ECN(out.ECN)
+	return p
+}
+
+// copyOf returns a packet with memory of its own.
+func (n *Network) copyOf(p *packet) packet {
+	c := *p
+	c.buffer = n.memory(len(p.data))
+	c.data = c.buffer.Data[:copy(c.buffer.Data, p.data)]
+	return c
 }
 
 // disturb does to a packet what the faults after the model say, and delivers what
@@ -40,10 +71,7 @@ func (n *Network) disturb(d *direction, p packet) {
 	flip, wait, again := f.random.Uint64(), f.wait(), f.wait()
 	if duplicate {
 		d.counters.Duplicated++
-		c := p
-		c.buffer = n.memory(len(p.data))
-		c.data = c.buffer.Data[:copy(c.buffer.Data, p.data)]
-		n.delay(d, c, again)
+		n.delay(d, n.copyOf(&p), again)
 	}
 	if corrupt && len(p.data) > 0 {
 		d.counters.Corrupted++

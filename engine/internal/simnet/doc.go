@@ -10,10 +10,14 @@
 // reordering, blackouts, an MTU that changes, a NAT that rebinds). They are for
 // tests: a topology cannot ask for them.
 //
-// Files: network.go has Network and its event loop, event.go what comes next,
-// node.go nodes and Handler, link.go links and what they count, send.go a
-// datagram's way in, deliver.go its way out, faults.go what tests do to it, nat.go
-// rebinding, stall.go why a loop gave up, queue.go and heap.go what events wait in.
+// Traces, steps and timelines of all links count from the first packet on any of
+// them.
+//
+// Files: network.go has Network and its event loop, event.go what comes next, start.go
+// the clock of timelines; node.go nodes and Handler, link.go links and what they
+// count, send.go a datagram's way in, hold.go what the model has of it, deliver.go its
+// way out, faults.go what tests do to it, nat.go rebinding, stall.go why a loop gave
+// up, heap.go what events wait in.
 //
 // # Invariants
 //
@@ -31,4 +35,7 @@
 // link without rate and delay carries any amount in no time, which Run refuses as
 // Spinning. Frames are counted as the other backends do, Ethernet header and IP
 // header without options.
+//
+// A link that shall tell senders what is too big is silent: QUIC has no ear for it.
+// What the model corrupts is thrown away as by the receiver's UDP checksum.
 package simnet

@@ -31,8 +31,12 @@ func (n *Network) next() event {
 			continue
 		}
 		at, _ := d.model.NextDeparture()
-		if t := clock.Time(at); t < e.at || (t == e.at && d.flying.front().seq < e.seq) {
-			e = event{departure, t, d.flying.front().seq, i}
+		t := clock.Time(at)
+		if t > e.at {
+			continue
+		}
+		if seq := d.nextSeq(at); t < e.at || seq < e.seq {
+			e = event{departure, t, seq, i}
 		}
 	}
 	if len(n.late.items) > 0 {

@@ -46,24 +46,3 @@ func TestHeapGivesTimesInOrder(t *testing.T) {
 		}
 	})
 }
-
-func TestQueueIsFIFO(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var q queue[int]
-		var want []int
-		for i := range rapid.IntRange(0, 300).Draw(t, "operations") {
-			if len(want) > 0 && rapid.IntRange(0, 2).Draw(t, "pop") == 0 {
-				if got := q.pop(); got != want[0] {
-					t.Fatalf("got %d, want %d", got, want[0])
-				}
-				want = want[1:]
-				continue
-			}
-			q.push(i)
-			want = append(want, i)
-			if got := *q.front(); got != want[0] || q.n != len(want) {
-				t.Fatalf("front %d of %d, want %d of %d", got, q.n, want[0], len(want))
-			}
-		}
-	})
-}

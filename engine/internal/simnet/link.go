@@ -34,6 +34,9 @@ type LinkConfig struct {
 	// Impairments and Faults, by Way.
 	Impairments [2]emulation.Impairments
 	Faults      [2]Faults
+	// Timelines, by Way, are played from the first packet on any link of the network
+	// on, as traces and steps are.
+	Timelines [2]emulation.Timeline
 	// Addresses of the interface at the first and at the second node, each unique in
 	// the network.
 	Addresses [2][]netip.Addr
@@ -49,8 +52,10 @@ type Link struct {
 // direction is one way of a link.
 type direction struct {
 	model    *emulation.Direction
-	flying   queue[packet] // those that the model holds, in its order
+	player   *emulation.Player
+	flying   hold // those that the model holds
 	mtu      int
+	down     bool // nothing gets in or out
 	receiver *Node
 	accepts  []netip.Addr // the receiver's addresses on this link
 	reverse  *direction
@@ -68,15 +73,20 @@ type iface struct {
 // model never saw or did not do.
 type Counters struct {
 	emulation.Counters
-	// Dropped before the model: larger than the interface's or a fault's MTU; sent in a
-	// blackout. Bytes are frames.
+	// Dropped beside the model: larger than the interface's or a fault's MTU; sent in a
+	// blackout, or while the link was down. Bytes are frames.
 	TooLarge, BlackedOut uint64
-	// After the model.
+	// After the model: what Faults did. What the model did is in Counters.
 	Duplicated, Corrupted, Reordered uint64
+	// Spoiled packets were corrupted by the model: the receiver's UDP checksum, which
+	// finds any single wrong bit, throws them away.
+	Spoiled uint64
 	// Delivered to the receiver's handler, duplicates with them.
 	DeliveredPackets, DeliveredBytes uint64
 	// Departed, but for an address that nobody has, or no longer has (a NAT's).
 	Unrouted uint64
+	// Refused are the changes of the timeline that a patch had made impossible.
+	Refused uint64
 }
 
 // Connect links a to b. It returns every reason why c is no link.
@@ -143,21 +153,8 @@ func (n *Network) checkLink(a, b *Node, c LinkConfig) error {
 	return errors.Join(errs...)
 }
 
-// features is what the network can do of the model: a packet's bytes stand in a
-// list of their own, in the order in which the model accepted them, so that no
-// packet may be added, taken away later, changed or sent ahead.
-const features = emulation.AllFeatures &^ (emulation.FeatureDuplicate | emulation.FeatureCorrupt | emulation.FeatureReorder |
-	emulation.FeatureDropHead | emulation.FeatureCoDel | emulation.FeatureMark | emulation.FeatureTooBig)
-
-func supported(imp emulation.Impairments) error {
-	if missing := imp.Features().Without(features); missing != 0 {
-		return fmt.Errorf("the simulated network cannot do: %v", missing)
-	}
-	return nil
-}
-
 func (n *Network) newDirection(c LinkConfig, way Way) (*direction, error) {
-	if err := supported(c.Impairments[way]); err != nil {
+	if err := c.Timelines[way].Validate(c.Impairments[way]); err != nil {
 		return nil, err
 	}
 	model, err := emulation.NewDirection(c.Impairments[way], emulation.NewSeed(n.seed, c.Name, way.String()))
@@ -168,7 +165,8 @@ func (n *Network) newDirection(c LinkConfig, way Way) (*direction, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &direction{model: model, mtu: c.MTU, faults: f}, nil
+	player := emulation.NewPlayer(c.Impairments[way], c.Timelines[way])
+	return &direction{model: model, player: player, mtu: c.MTU, faults: f}, nil
 }
 
 // Name returns the link's name.
@@ -182,15 +180,29 @@ func (l *Link) Counters(w Way) Counters {
 	return c
 }
 
-// Set changes one way's impairments from now on, as emulation.Direction.Set does.
-func (l *Link) Set(w Way, imp emulation.Impairments) error {
-	if err := supported(imp); err != nil {
+// Patch changes one way's impairments from now on, as emulation.Direction.Set does,
+// until the timeline sets the same fields.
+func (l *Link) Patch(w Way, p emulation.Patch) error {
+	d := l.directions[w]
+	if err := d.player.Impairments().With(p).Validate(); err != nil {
 		return fmt.Errorf("link %s, %s: %w", l.name, w, err)
 	}
-	if err := l.directions[w].model.Set(emulation.Time(l.network.now), imp); err != nil {
+	if err := d.model.Set(emulation.Time(l.network.now), d.player.Patch(p)); err != nil {
 		return fmt.Errorf("link %s, %s: %w", l.name, w, err)
 	}
+	l.network.reclaim(d)
 	return nil
+}
+
+// Impairments returns what is in force on one way.
+func (l *Link) Impairments(w Way) emulation.Impairments { return l.directions[w].player.Impairments() }
+
+// SetDown takes the carrier from both ends of the link, or gives it back. What is
+// under way in a link that is down is lost when it would have arrived.
+func (l *Link) SetDown(down bool) {
+	for _, d := range l.directions {
+		d.down = down
+	}
 }
 
 // MTU returns the interfaces' MTU, bytes of IP packet.

@@ -26,7 +26,7 @@ func TestConnectRefuses(t *testing.T) {
 		{"an IPv4 address in IPv6 clothes", LinkConfig{Addresses: own("::ffff:10.1.0.1", "10.1.0.2")}, "no IPv4 or IPv6"},
 		{"an mtu below the headers", LinkConfig{MTU: 27, Addresses: good}, "mtu 27"},
 		{"impossible impairments", LinkConfig{Addresses: good, Impairments: [2]emulation.Impairments{{}, {Loss: 2}}}, "down: impairments: loss 2"},
-		{"what the model would add or drop", LinkConfig{Addresses: good, Impairments: [2]emulation.Impairments{{Duplicate: 0.1}, {}}}, "cannot do: duplicate"},
+		{"an impossible timeline", LinkConfig{Addresses: good, Timelines: [2]emulation.Timeline{{{At: -1}}, {}}}, "up: change 1 at -1ns"},
 		{"a probability above 1", LinkConfig{Addresses: good, Faults: [2]Faults{{Duplicate: 1.5}, {}}}, "1.5 is not a probability"},
 		{"reordering without a wait", LinkConfig{Addresses: good, Faults: [2]Faults{{Reorder: 1}, {}}}, "reorders nothing"},
 		{"an empty blackout", LinkConfig{Addresses: good, Faults: [2]Faults{{Blackouts: []Blackout{{2, 2}}}, {}}}, "ends before it begins"},
@@ -59,7 +59,7 @@ func TestSetChangesTheLinkUnderWay(t *testing.T) {
 	start := r.Now()
 	r.send(2, 100, 3*time.Second)
 	r.At(start.Add(2*time.Second), func() {
-		if err := r.link.Set(Up, emulation.Impairments{Delay: 5 * time.Second}); err != nil {
+		if err := r.link.Patch(Up, emulation.Patch{Fields: emulation.FieldDelay, Values: emulation.Impairments{Delay: 5 * time.Second}}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -70,7 +70,7 @@ func TestSetChangesTheLinkUnderWay(t *testing.T) {
 	if got, want := r.b.got[1].at.Sub(start), 8*time.Second; got != want {
 		t.Errorf("after the change: %v, want %v", got, want)
 	}
-	if err := r.link.Set(Down, emulation.Impairments{Loss: -1}); err == nil || !strings.Contains(err.Error(), "link link, down") {
+	if err := r.link.Patch(Down, emulation.Patch{Fields: emulation.FieldLoss, Values: emulation.Impairments{Loss: -1}}); err == nil || !strings.Contains(err.Error(), "link link, down") {
 		t.Errorf("Set with a negative loss = %v, want an error that names the direction", err)
 	}
 }

@@ -38,6 +38,9 @@ type Network struct {
 	late    heap[delayed]
 	planned heap[func()]
 
+	started bool // the clock of traces, steps and timelines runs
+	onStart []func()
+
 	events    uint64
 	budget    uint64
 	atInstant uint64 // events since time moved
@@ -83,9 +86,7 @@ func (n *Network) Kept() (buffers, size int) {
 		}
 	}
 	for _, d := range n.directions {
-		for i := range d.flying.n {
-			count(&d.flying.ring[(d.flying.head+i)&(len(d.flying.ring)-1)])
-		}
+		d.flying.all(count)
 	}
 	for i := range n.late.items {
 		count(&n.late.items[i].v.packet)

@@ -43,9 +43,13 @@ func (n *Network) Send(now clock.Time, from, to netip.AddrPort, ecn wire.ECN, da
 	if now != n.now {
 		panic("simnet: Send at a time that is not now")
 	}
+	n.Start()
 	d := n.out(from.Addr())
 	size := len(data) + headers(from.Addr())
 	switch {
+	case d.down:
+		d.counters.BlackedOut++
+		return
 	case size > d.mtu || len(data) > largeBuffer:
 		d.counters.TooLarge++
 		return
@@ -56,14 +60,17 @@ func (n *Network) Send(now clock.Time, from, to netip.AddrPort, ecn wire.ECN, da
 		from = d.faults.nat.outside(now, from)
 	}
 	n.seq++
-	v := d.model.Enqueue(emulation.Time(now), emulation.Packet{Size: emulation.ByteCount(size + ethernetHeader), IPSize: size})
-	if !v.Accepted {
-		return
-	}
 	b := n.memory(len(data))
 	p := packet{from: from, to: to, ecn: ecn, seq: n.seq, buffer: b, data: b.Data[:len(data)]}
 	copy(p.data, data)
-	d.flying.push(p)
+	tag := d.flying.put(p)
+	v := d.model.Enqueue(emulation.Time(now), emulation.Packet{
+		Size: emulation.ByteCount(size + ethernetHeader), IPSize: size, Data: tag, ECN: emulation.ECN(ecn),
+	})
+	if !v.Accepted {
+		d.flying.take(tag).buffer.Release() // no message, even if the link shall send one: QUIC asks for none
+	}
+	n.reclaim(d)
 }
 
 // out returns the direction that packets from addr take.

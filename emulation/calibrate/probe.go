@@ -1,0 +1,183 @@
+package calibrate
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sent is a packet that was sent.
+type sent struct {
+	at    int64 // when, CLOCK_REALTIME, ns
+	size  int   // bytes of IP packet
+	phase phase
+}
+
+// arrival is a packet that came.
+type arrival struct {
+	index int   // of what was sent
+	at    int64 // when the kernel had it, CLOCK_REALTIME, ns
+}
+
+// observation is what a probe saw.
+type observation struct {
+	sent     []sent
+	arrivals []arrival // in the order in which they came
+	overflow uint32    // packets that the receiver's socket had no room for
+}
+
+// mostLate is how far the sender may be behind its plan.
+const mostLate = time.Millisecond
+
+// magic begins each packet of a probe; what follows is the probe's own number and the
+// packet's.
+const magic = 0x74716c63 // "tqlc"
+
+// probe sends the items from one end to the other and waits for what comes.
+func probe(ctx context.Context, from, to *End, items []item, headers int, patience time.Duration) (observation, error) {
+	o := observation{sent: make([]sent, 0, len(items)), arrivals: make([]arrival, 0, len(items))}
+	number := uint32(time.Now().UnixNano())
+	var over atomic.Int64 // when nothing more is waited for, ns since start; 0: not yet known
+	start := time.Now()
+	var receiving sync.WaitGroup
+	var receiveErr error
+	receiving.Go(func() {
+		receiveErr = receive(to, &o, number, len(items), func() bool {
+			end := over.Load()
+			return end != 0 && time.Since(start).Nanoseconds() > end
+		})
+	})
+	sendErr := send(ctx, from, &o, number, items, headers)
+	if sendErr != nil {
+		patience = 0
+	}
+	over.Store(max(1, (time.Since(start) + patience).Nanoseconds()))
+	receiving.Wait()
+	return o, errors.Join(sendErr, receiveErr)
+}
+
+// send sends the items, each at its time or, where the sender is late, as soon as it
+// can.
+func send(ctx context.Context, from *End, o *observation, number uint32, items []item, headers int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	buf := make([]byte, 1<<16)
+	binary.BigEndian.PutUint32(buf, magic)
+	binary.BigEndian.PutUint32(buf[4:], number)
+	start := time.Now()
+	for i, it := range items {
+		switch wait := it.at - time.Since(start); {
+		case wait > 0:
+			if err := sleep(ctx, wait); err != nil {
+				return err
+			}
+		case wait < -mostLate:
+			start = start.Add(-wait - mostLate) // the rest moves: catching up would be a burst
+		}
+		binary.BigEndian.PutUint32(buf[8:], uint32(i))
+		at, err := realtime()
+		if err != nil {
+			return err
+		}
+		if err := transmit(from, buf[:max(it.size-headers, leastPayload)]); err != nil {
+			return fmt.Errorf("send a probe of %d bytes: %w", it.size, err)
+		}
+		o.sent = append(o.sent, sent{at, it.size, it.phase})
+	}
+	return nil
+}
+
+// transmit sends one packet. A message that an earlier one was refused is not about
+// this one.
+func transmit(from *End, b []byte) error {
+	for {
+		_, err := unix.Write(from.fd, b)
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EMSGSIZE) || err == nil {
+			return err
+		}
+		if errors.Is(err, unix.EMSGSIZE) {
+			return nil // the path told the kernel: as lost as one that vanishes
+		}
+	}
+}
+
+// sleep waits in the kernel: Go's timers are a millisecond late.
+func sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	spec := unix.NsecToTimespec(int64(min(d, receivePatience)))
+	for {
+		err := unix.Nanosleep(&spec, &spec)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if d > receivePatience {
+		return sleep(ctx, d-receivePatience)
+	}
+	return nil
+}
+
+func realtime() (int64, error) {
+	var t unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_REALTIME, &t)
+	return t.Nano(), err
+}
+
+// receive notes what comes until over says so. A packet that is not the probe's is
+// passed over.
+func receive(to *End, o *observation, number uint32, most int, over func() bool) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	buf, control := make([]byte, 64), make([]byte, 128)
+	for !over() {
+		n, controlSize, _, _, err := unix.Recvmsg(to.fd, buf, control, 0)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR), errors.Is(err, unix.EMSGSIZE), errors.Is(err, unix.ECONNREFUSED):
+			continue
+		case err != nil:
+			return fmt.Errorf("receive probes: %w", err)
+		}
+		at, overflow, err := stamps(control[:controlSize])
+		if err != nil {
+			return err
+		}
+		o.overflow = max(o.overflow, overflow)
+		if n < leastPayload || binary.BigEndian.Uint32(buf) != magic || binary.BigEndian.Uint32(buf[4:]) != number {
+			continue
+		}
+		if i := int(binary.BigEndian.Uint32(buf[8:])); i < most {
+			o.arrivals = append(o.arrivals, arrival{i, at})
+		}
+	}
+	return nil
+}
+
+// stamps reads when the kernel had a packet, and how many it had no room for.
+func stamps(control []byte) (at int64, overflow uint32, err error) {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read a probe's time stamp: %w", err)
+	}
+	for _, m := range messages {
+		switch {
+		case m.Header.Level != unix.SOL_SOCKET:
+		case m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16:
+			at = int64(binary.NativeEndian.Uint64(m.Data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(m.Data[8:]))
+		case m.Header.Type == unix.SO_RXQ_OVFL && len(m.Data) >= 4:
+			overflow = binary.NativeEndian.Uint32(m.Data)
+		}
+	}
+	if at == 0 {
+		return 0, 0, errors.New("read a probe's time stamp: the kernel gave none")
+	}
+	return at, overflow, nil
+}
