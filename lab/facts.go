@@ -38,7 +38,7 @@ func recordedSysctls() []string {
 		"net.ipv4.tcp_mtu_probing",
 		"net.mptcp.enabled", "net.mptcp.scheduler", "net.mptcp.pm_type", "net.mptcp.checksum_enabled",
 	}
-	for _, s := range link.NodeSysctls() {
+	for _, s := range append(link.ForwardingSysctls(), link.NodeSysctls()...) {
 		names = append(names, s.Name)
 	}
 	return names

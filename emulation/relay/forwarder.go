@@ -116,7 +116,7 @@ func (f *forwarder) run() error {
 		before := f.clock.now()
 		received := f.receive()
 		now := f.clock.now()
-		f.depart(f.model.play(now, f.seen(before, received)))
+		f.depart(f.model.play(f.horizon(before, now, received)))
 		if received == receiveBatch {
 			if now.Sub(f.published) > publishEvery {
 				f.publish(now)

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ type Port struct {
 	index int
 	name  string
 	mtu   int // of the interface, bytes of IP packet
+	limit int // bytes of the ring; 0: maxRingBytes
 }
 
 // OpenPort opens the port of the named interface in the calling thread's network
@@ -95,7 +97,7 @@ func (p *Port) start() (*receiveRing, error) {
 			return nil, fmt.Errorf("%s on %s: %w", opt.name, p.name, err)
 		}
 	}
-	ring, err := newReceiveRing(p.fd(), p.maxFrame())
+	ring, err := newReceiveRing(p.fd(), p.maxFrame(), cmp.Or(p.limit, maxRingBytes))
 	if err != nil {
 		return nil, fmt.Errorf("make receive ring on %s: %w", p.name, err)
 	}

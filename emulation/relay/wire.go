@@ -20,13 +20,15 @@ type wire struct {
 	drops [2]uint64  // frames that found the ring full, by port
 }
 
-func newWire(spec Wire, seed uint64, files []*os.File, clock clock, start *start) (*wire, error) {
+// newWire makes a wire of which each port's ring has at most ring bytes.
+func newWire(spec Wire, ring int, seed uint64, files []*os.File, clock clock, start *start) (*wire, error) {
 	w := &wire{link: spec.Link, spec: spec}
 	for i, index := range spec.Ports {
 		port, err := PortFromFile(files[index])
 		if err != nil {
 			return nil, fmt.Errorf("link %s: %w", spec.Link, err)
 		}
+		port.limit = ring
 		w.ports[i] = port
 	}
 	for i := range directionNames {

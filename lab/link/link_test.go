@@ -185,11 +185,18 @@ func TestSetMPTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second call replaces the first one's endpoints
-		if err := SetMPTCP(b, []netip.Addr{endB.Addresses[0].Addr()}); err != nil {
+		err := SetMPTCP(b, []Endpoint{{Address: endB.Addresses[0].Addr(), Announce: true}, {Address: endB.Addresses[1].Addr(), Subflow: true}})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := output(t, b, "ip", "mptcp", "endpoint"); strings.Count(got, "10.77.0.2") != 1 || !strings.Contains(got, "signal") {
+	got := output(t, b, "ip", "mptcp", "endpoint")
+	for line := range strings.Lines(got) {
+		if want := map[bool]string{true: "signal", false: "subflow"}[strings.Contains(line, "10.77.0.2")]; !strings.Contains(line, want) {
+			t.Errorf("endpoint %q, want it to be %s", line, want)
+		}
+	}
+	if strings.Count(got, "10.77.0.2") != 1 || strings.Count(got, "fd74:7171::2") != 1 {
 		t.Errorf("endpoints: %s", got)
 	}
 	if got := output(t, b, "ip", "mptcp", "limits"); !strings.Contains(got, "add_addr_accepted 8 subflows 8") {

@@ -41,6 +41,15 @@ func NodeSysctls() []Sysctl {
 	}
 }
 
+// ForwardingSysctls make a node forward packets. Setting them resets other settings
+// of the namespace to a router's, so they come before NodeSysctls.
+func ForwardingSysctls() []Sysctl {
+	return []Sysctl{
+		{Name: "net.ipv4.ip_forward", Value: "1"},
+		{Name: "net.ipv6.conf.all.forwarding", Value: "1", Optional: true},
+	}
+}
+
 // WireSysctls are set in every wire's namespace before its links exist: a wire
 // speaks no protocol of its own.
 func WireSysctls() []Sysctl {

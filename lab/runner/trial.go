@@ -59,7 +59,7 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
-	if err := r.useLinks(p.arm.Paths...); err != nil {
+	if err := r.usePaths(p.arm.paths...); err != nil {
 		return err
 	}
 	qlog, err := r.qlogFolder(p)
@@ -114,16 +114,16 @@ func (r *field) connect(ctx context.Context, a arm, qlog string, pair *agents) e
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
 
-// paths returns the node's ends of the arm's links, on the first address of each
-// (IPv4 where the topology has it), any port.
+// paths returns the node's ends of the arm's paths, any port. Those of a listener may
+// share an address.
 func paths(a arm, node string) []engine.Path {
 	var ps []engine.Path
-	for _, l := range a.links {
-		var local netip.AddrPort
-		if addresses := l.Addresses[l.End(node)]; len(addresses) > 0 {
-			local = netip.AddrPortFrom(addresses[0].Addr(), 0)
+	for _, p := range a.paths {
+		local := p.Remote
+		if node == p.Nodes[0] {
+			local = p.Local
 		}
-		ps = append(ps, engine.Path{Link: l.Name, Local: local})
+		ps = append(ps, engine.Path{Link: p.Name, Local: netip.AddrPortFrom(local, 0)})
 	}
 	return ps
 }
@@ -213,7 +213,7 @@ func (r *field) readAfter(ctx context.Context, m *measurement) {
 // bulk runs the transfer on both sides.
 func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
-	bound := transferBound(w, m.arm.links, m.from, r.Patience)
+	bound := transferBound(w, m.arm.paths, m.to, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
 	defer cancel()
 	side := func(p *agent.Process, node string, s agent.Side, into *agent.Transfer) func(context.Context) error {
