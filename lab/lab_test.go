@@ -30,7 +30,7 @@ func testHost(dir string) Host {
 	if err != nil {
 		panic(err)
 	}
-	return Host{Dir: dir, Relay: []string{exe, "relay"}, Environment: os.Environ()}
+	return Host{Dir: dir, Relay: []string{exe, "relay"}, Conductor: []string{exe, "conduct"}, Environment: os.Environ()}
 }
 
 // newHost returns a Host with a folder of its own, and takes down at the end

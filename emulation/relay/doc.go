@@ -26,7 +26,8 @@
 //
 // A frame that reached a port is forwarded as it was, or as the model was asked to
 // change it, or is in one counter:
-// the model's, when the path dropped it; RelayDrops or SendErrors, when the relay
+// the model's, when the path dropped it; Cut, when its end of the wire was set down;
+// RelayDrops or SendErrors, when the relay
 // failed. An overloaded relay therefore never looks like a lossy path.
 //
 // A frame's arrival is the kernel's time stamp and its departure the model's

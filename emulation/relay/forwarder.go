@@ -53,6 +53,7 @@ type stats struct {
 	tagged     uint64     // frames with a VLAN tag, which the socket takes off
 	noMemory   uint64     // frames beyond what a direction may hold
 	sendFailed uint64     // frames that departed and could not be sent
+	cut        uint64     // frames that departed towards an end that was down
 	sendRetry  uint64     // times that the kernel had no room for a frame
 	sendError  unix.Errno // of the latest such frame
 	told       uint64     // messages that a packet is too big, sent
