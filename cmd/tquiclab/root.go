@@ -44,7 +44,8 @@ A TOPOLOGY is a YAML file or a name of the catalogue ("tquiclab topologies list"
 Data goes to standard output, progress and warnings to standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or an invalid file, 3 not supported
-on this machine (the message says what to do), 130 interrupted and cleaned up.
+on this machine (the message says what to do), 4 a threshold was missed, 130
+interrupted and cleaned up.
 
 The environment variable TQUICLAB_STATE names the folder in which labs keep their
 state (default /run/tquiclab). Commands with another one do not see these labs.`,
