@@ -6,8 +6,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
+	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
@@ -37,7 +39,7 @@ func (relayBackend) attach(ctx context.Context, r *raising) error {
 			continue
 		}
 		wire := relay.Wire{
-			Link: l.Name, Up: l.Up, Down: l.Down,
+			Link: l.Name, Up: l.Up, Down: l.Down, Offload: r.plan.offload(l),
 			UpTimeline: t.Timeline(l.Name, "up"), DownTimeline: t.Timeline(l.Name, "down"),
 		}
 		for i, node := range l.Endpoints {
@@ -57,6 +59,24 @@ func (relayBackend) attach(ctx context.Context, r *raising) error {
 	spec.Control = len(files)
 	files = append(files, control)
 	return r.startRelay(ctx, spec, files)
+}
+
+// offload says whether the endpoints of an impaired link leave segmentation to its
+// wire. netem counts a unit as one packet and must not see any.
+func (p Plan) offload(l topologies.Link) relay.Offload {
+	if p.Backend != BackendRelay {
+		return relay.OffloadOff
+	}
+	return relay.OffloadFor(l.Up, l.Down)
+}
+
+// unitOffloads returns what the interfaces of a wire with units have on.
+func unitOffloads() (link.OffloadSet, error) {
+	udp, err := relay.CarriesUDPUnits()
+	if err != nil || !udp {
+		return link.OffloadsOnButUDP, err
+	}
+	return link.OffloadsOn, nil
 }
 
 // openPort opens the wire's port towards a node.
@@ -89,7 +109,7 @@ func (relayBackend) wires(ctx context.Context, l *Lab) ([]WireStatus, error) {
 	}
 	wires := make([]WireStatus, len(status.Wires))
 	for i, w := range status.Wires {
-		wires[i] = WireStatus{Link: w.Link, Up: relayDirection(w.Up), Down: relayDirection(w.Down)}
+		wires[i] = WireStatus{Link: w.Link, Units: bool(w.Offload), Up: relayDirection(w.Up), Down: relayDirection(w.Down)}
 	}
 	return wires, nil
 }
@@ -105,9 +125,11 @@ func relayDirection(d relay.DirectionStatus) DirectionStatus {
 		PassedBytes:    d.DepartedBytes,
 		Dropped:        dropped,
 		HeldPackets:    d.HeldPackets,
+		Queue:          newQueueStatus(d.QueuedPackets, d.QueuedBytes, d.Rate),
 		BackendLost:    d.RelayDrops.Total() + d.SendErrors,
 		LatenessP99:    d.Lateness.P99,
 		LatenessMax:    d.Lateness.Max,
 		State:          string(d.State),
+		At:             time.Duration(d.At),
 	}
 }

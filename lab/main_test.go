@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		case "conduct":
 			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "die":
-			dieAtStep(os.Args[2], os.Args[3])
+			dieAtStep(os.Args[2], os.Args[3], os.Args[4])
 		}
 	}
 	code := m.Run()
@@ -46,15 +46,15 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// dieAtStep raises the crash lab in dir and kills itself like kill -9 does: at
+// dieAtStep raises a lab of that name in dir and kills itself like kill -9 does: at
 // step n/2, before it runs when n is even and after it when n is odd.
-func dieAtStep(dir, n string) {
+func dieAtStep(dir, name, n string) {
 	at, err := strconv.Atoi(n)
 	if err != nil {
 		panic(err)
 	}
 	h := testHost(dir)
-	plan := NewPlan(eventful(), "tqlcrash", BackendRelay)
+	plan := NewPlan(eventful(), name, BackendRelay)
 	die := func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL); select {} }
 	for i := range plan.Steps {
 		run := plan.Steps[i].run
@@ -103,4 +103,4 @@ func leftovers() []string {
 	return left
 }
 
-func isTestDir(dir string) bool { return strings.Contains(dir, testDirPrefix) }
+func isTestDir(dir string) bool { return strings.Contains(dir, testDirPrefix()) }

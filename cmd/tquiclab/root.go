@@ -44,7 +44,8 @@ A TOPOLOGY is a YAML file or a name of the catalogue ("tquiclab topologies list"
 Data goes to standard output, progress and warnings to standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or an invalid file, 3 not supported
-on this machine (the message says what to do), 130 interrupted and cleaned up.
+on this machine (the message says what to do), 4 a threshold was missed, 130
+interrupted and cleaned up.
 
 The environment variable TQUICLAB_STATE names the folder in which labs keep their
 state (default /run/tquiclab). Commands with another one do not see these labs.`,
@@ -57,7 +58,8 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.reapCommand(), a.calibrateCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
+		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
 		a.impairCommand(), a.startCommand(), a.eventsCommand(),
 		a.topologiesCommand(), a.runCommand(),
 		a.agentCommand(), a.relayCommand(), a.conductCommand(), a.docsCommand(),

@@ -27,9 +27,10 @@ type Status struct {
 
 // WireStatus is the part of one wire.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link    string          `json:"link"`
+	Offload Offload         `json:"offload,omitempty"`
+	Up      DirectionStatus `json:"up"`
+	Down    DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is the part of one direction. Of the frames that reached the
@@ -41,7 +42,9 @@ type WireStatus struct {
 // the relay's own failures: a run that has them was not emulated as asked.
 type DirectionStatus struct {
 	State           State               `json:"state"`
-	Realtime        bool                `json:"realtime"` // its thread runs at a real-time priority
+	Realtime        bool                `json:"realtime"`                // its thread runs at a real-time priority
+	ArrivedUnits    uint64              `json:"arrived_units,omitempty"` // with OffloadOn: frames, of one wire packet or more each
+	SentUnits       uint64              `json:"sent_units,omitempty"`
 	ArrivedPackets  uint64              `json:"arrived_packets"`
 	ArrivedBytes    uint64              `json:"arrived_bytes"` // Ethernet frames
 	DepartedPackets uint64              `json:"departed_packets"`
@@ -126,6 +129,8 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 	d := DirectionStatus{
 		State:           s.state,
 		Realtime:        s.realtime,
+		ArrivedUnits:    s.units,
+		SentUnits:       s.runs,
 		ArrivedPackets:  s.model.ArrivedPackets,
 		ArrivedBytes:    s.model.ArrivedBytes,
 		DepartedPackets: s.model.DepartedPackets,

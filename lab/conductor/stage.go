@@ -9,6 +9,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/emulation/netem"
+	"github.com/tquiclab/tquiclab/lab/nat"
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
@@ -151,7 +152,7 @@ func (k *Kernel) Rebind(node string) error {
 	if n == nil {
 		return fmt.Errorf("node %s is no NAT", node)
 	}
-	return rebind(n.ns)
+	return nat.Rebind(n.ns)
 }
 
 // Packets returns how many packets all wires have seen so far, or all NATs where
@@ -189,12 +190,4 @@ func received(l netlink.Link) uint64 {
 		return s.RxPackets
 	}
 	return 0
-}
-
-// ErrNoRebind is wrapped where a NAT cannot be told to forget its mappings.
-var ErrNoRebind = errors.New("NAT nodes are not built yet")
-
-// rebind makes the NAT in a namespace forget its mappings.
-func rebind(ns *netns.NS) error {
-	return fmt.Errorf("rebind %s: %w", ns.Name(), ErrNoRebind)
 }

@@ -17,8 +17,10 @@ import (
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/mptcp"
 	"github.com/tquiclab/tquiclab/engine/quicgo"
 	"github.com/tquiclab/tquiclab/engine/tcp"
+	"github.com/tquiclab/tquiclab/engine/tquic"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
 	"github.com/tquiclab/tquiclab/lab/conductor"
@@ -36,7 +38,7 @@ func TestMain(m *testing.M) {
 		case "conduct":
 			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
-			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}))
+			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: allEngines()}))
 		case "agent-that-dies":
 			exit(fmt.Errorf("the cable is on fire"))
 		}
@@ -86,6 +88,11 @@ func testEngineList() []engine.Engine {
 	return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()}
 }
 
+// allEngines are those of the program.
+func allEngines() engine.Registry {
+	return engine.NewRegistry(append(testEngineList(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine())...)
+}
+
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {
 	end := func(link, end int) []netip.Prefix {
@@ -115,11 +122,14 @@ func twoPaths() topologies.Topology {
 	}
 }
 
-// newLab raises a lab of twoPaths with a state folder of its own, and takes it down at
-// the end.
-func newLab(t *testing.T) *lab.Lab { return raise(t, twoPaths()) }
+// newLab raises a lab of twoPaths.
+func newLab(t *testing.T) *lab.Lab {
+	t.Helper()
+	return raise(t, twoPaths())
+}
 
-// raise does that with any topology.
+// raise raises a topology's lab with a state folder of its own, and takes it down at
+// the end.
 func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 	t.Helper()
 	// Not t.TempDir: a unix socket's path must stay under 108 bytes.

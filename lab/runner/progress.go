@@ -43,10 +43,9 @@ func (r *run) progressOf(p planned, done *results.Trial) Progress {
 func (r *run) progressAt(p planned, s sampler.Sample, received int64) Progress {
 	now := r.progressOf(p, nil)
 	now.Elapsed, now.Bytes = s.At, received
-	for _, l := range p.arm.Paths {
-		rate := s.Rates[sampler.Interface{Node: r.Experiment.To, Link: l}].Rx
-		now.Paths = append(now.Paths, PathRate{Link: l, BPS: rate})
-		now.BPS += rate
+	for i, g := range p.arm.arriving(r.Experiment.To) {
+		now.Paths = append(now.Paths, PathRate{Link: p.arm.Paths[i], BPS: g.rate(s)})
+		now.BPS += g.rate(s)
 	}
 	return now
 }

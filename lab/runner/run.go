@@ -62,8 +62,7 @@ func newRun(c Config) (*run, error) {
 		plan:      planOrder(arms, c.Experiment.Rounds, c.Seed),
 		stealPerS: float64(runtime.NumCPU()),
 	}
-	joining := c.Topology.Between(c.Experiment.From, c.Experiment.To)
-	r.dialler, r.listener = joining[0].Endpoints[0], joining[0].Endpoints[1]
+	r.dialler, r.listener = c.Topology.Dialler(c.Experiment.From, c.Experiment.To)
 	if c.Backend == BackendSim {
 		r.venue, err = newSimulation(r, arms)
 	} else {
