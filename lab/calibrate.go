@@ -35,12 +35,18 @@ const lateLimit = time.Millisecond
 // topology. It returns a verdict on each direction of each link that has a wire, in
 // topology order; the lab must be idle meanwhile. An error says that some could not be
 // measured.
+//
+// It arms the lab's clock before and after: the timeline begins with the probes, and
+// then waits for its start again; what was changed by hand is gone.
 func (l *Lab) Calibrate(ctx context.Context, c CalibrateConfig) ([]results.Calibration, error) {
 	links, err := l.toCalibrate(c.Links)
 	if err != nil {
 		return nil, err
 	}
-	before, err := l.Wires(ctx)
+	if len(links) == 0 {
+		return nil, nil
+	}
+	before, err := l.beginProbes(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("calibrate %s: %w", l.Name(), err)
 	}
@@ -66,7 +72,7 @@ func (l *Lab) Calibrate(ctx context.Context, c CalibrateConfig) ([]results.Calib
 		return nil, fmt.Errorf("calibrate %s: %w", l.Name(), err)
 	}
 	after, err := l.Wires(ctx)
-	if err != nil {
+	if err := errors.Join(err, l.Arm(ctx, l.state.Topology.Seed)); err != nil {
 		return nil, fmt.Errorf("calibrate %s: %w", l.Name(), err)
 	}
 	var all []results.Calibration
@@ -75,6 +81,30 @@ func (l *Lab) Calibrate(ctx context.Context, c CalibrateConfig) ([]results.Calib
 		all = append(all, verdicts[i][:]...)
 	}
 	return all, nil
+}
+
+// beginProbes arms the clock, starts one that would wait for that, and reads the
+// counters.
+func (l *Lab) beginProbes(ctx context.Context) ([]WireStatus, error) {
+	if err := l.Arm(ctx, l.state.Topology.Seed); err != nil {
+		return nil, err
+	}
+	if l.state.Topology.Start == topologies.StartManual {
+		if err := l.StartClock(ctx); err != nil && !errors.Is(err, ErrNoClock) {
+			return nil, err
+		}
+	}
+	return l.Wires(ctx)
+}
+
+// probesBegan returns when the clock started, CLOCK_MONOTONIC in ns; 0 where there is
+// none.
+func (l *Lab) probesBegan(ctx context.Context) (int64, error) {
+	at, ok, err := l.started(ctx)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return at, nil
 }
 
 // toCalibrate returns the links with a wire, or those of the names.
@@ -142,7 +172,7 @@ func (l *Lab) probe(ctx context.Context, link topologies.Link, c *results.Calibr
 	verdict, err := calibrate.Probe(ctx, ends[from], ends[1-from], calibrate.Request{
 		Impairments: link.Direction(c.Direction), Timeline: l.state.Topology.Timeline(c.Link, c.Direction),
 		MTU: link.MTU, Headers: headers,
-	}, f, 0)
+	}, f, l.probesBegan)
 	if err := errors.Join(err, ends[0].Close(), ends[1].Close()); err != nil {
 		return fmt.Errorf("link %s %s: %w", c.Link, c.Direction, err)
 	}

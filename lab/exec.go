@@ -5,19 +5,32 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tquiclab/tquiclab/lab/privilege"
 )
 
+// Command is what Exec runs.
+type Command struct {
+	Argv []string
+	// As is the user that the command runs as; nil means whoever this process is.
+	As *privilege.User
+	// Env goes on top of the Host's Environment.
+	Env []string
+}
+
 // Exec replaces this process by a command inside the node's namespace, with a
-// /sys that shows the node's interfaces, as ip-netns(8) does. It returns only
-// when that fails.
-func (l *Lab) Exec(node string, argv []string) error {
-	if len(argv) == 0 {
+// /sys that shows the node's interfaces, as ip-netns(8) does. Signals and the exit
+// code are the command's own. It returns only when that fails; when As is set, this
+// process may have become that user by then.
+func (l *Lab) Exec(node string, c Command) error {
+	if len(c.Argv) == 0 {
 		return errors.New("no command given")
 	}
-	path, err := exec.LookPath(argv[0])
+	path, err := exec.LookPath(c.Argv[0])
 	if err != nil {
 		return fmt.Errorf("find command: %w", err)
 	}
@@ -33,8 +46,29 @@ func (l *Lab) Exec(node string, argv []string) error {
 	if err := showSys(ns.Name()); err != nil {
 		return fmt.Errorf("enter node %s: %w", node, err)
 	}
+	environ := slices.Clone(l.host.Environment)
+	if c.As != nil {
+		if err := c.As.Become(); err != nil {
+			return fmt.Errorf("run %s in node %s: %w", c.Argv[0], node, err)
+		}
+		environ = c.As.Environment(environ)
+	}
+	environ = withMark(append(environ, c.Env...), l.state.Mark)
+	if err := syscall.Exec(path, c.Argv, environ); err != nil {
+		return fmt.Errorf("run %s in node %s: %w", c.Argv[0], node, err)
+	}
+	return nil
+}
+
+// Join makes this process one of the lab's, so that Down ends it with the lab: it
+// starts the program at path in its place, with the lab's mark. It returns nil when
+// the process is one already.
+func (l *Lab) Join(path string, argv []string) error {
+	if slices.Contains(l.host.Environment, MarkVariable+"="+l.state.Mark.String()) {
+		return nil
+	}
 	if err := syscall.Exec(path, argv, withMark(l.host.Environment, l.state.Mark)); err != nil {
-		return fmt.Errorf("run %s in node %s: %w", argv[0], node, err)
+		return fmt.Errorf("join lab %s: %w", l.Name(), err)
 	}
 	return nil
 }

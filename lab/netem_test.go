@@ -1,9 +1,11 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tquiclab/tquiclab/emulation/netem"
 	"github.com/tquiclab/tquiclab/emulation/netem/uml"
@@ -14,12 +16,17 @@ func TestInUserModeLinux(t *testing.T) {
 	if uml.Inside() {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
+		t.Run("timeline", testNetemTimeline)
+		t.Run("first-packet", testNetemFirstPacket)
+		t.Run("impair", testNetemImpair)
 		t.Run("calibrate", testNetemCalibrates)
+		t.Run("watch", testNetemWatch)
 		return
 	}
 	uml.Run(t, uml.Config{
 		Test:    "^TestInUserModeLinux$",
 		Modules: []string{"veth", "bridge", "sch_netem"},
+		Nice:    -15, // calibrate measures times: the machine's timers are no better than its share of the CPU
 	})
 }
 
@@ -59,6 +66,28 @@ func testNetemIsTheFirstChoice(t *testing.T) {
 		t.Errorf("backend auto took %s, want netem where the kernel has it", lab.Backend())
 	}
 	wantEcho(t, lab, "lte")
+}
+
+// testNetemWatch: rates and what is held are seen; a queue is not told apart.
+func testNetemWatch(t *testing.T) {
+	h, name := newHost(t), uniqueName()
+	l := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name, Backend: BackendNetem}).Lab
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go flood(ctx, t, l, "10.77.0.2:9")
+	var up Flow
+	enough := errors.New("enough")
+	samples := 0
+	err := l.Watch(t.Context(), 200*time.Millisecond, func(s Sample) error {
+		up = s.Flows[0]
+		if samples++; samples == 50 || up.RateBPS > 5e6 && up.RateBPS < 15e6 && up.HeldPackets > 0 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || samples == 50 || up.Queue != nil || up.Link != "lte" {
+		t.Errorf("Watch = %v; after %d samples lte up is %+v, want about 10 Mbit/s, packets held, and no queue", err, samples, up)
+	}
 }
 
 // TestNetemWhereTheKernelHasNone says what to do, and auto takes the relay.

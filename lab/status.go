@@ -5,14 +5,18 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
 // WireStatus is what an impaired link has done since the lab came up.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link string `json:"link"`
+	// Units: the endpoints leave segmentation to the wire, which counts wire packets all
+	// the same.
+	Units bool            `json:"units,omitempty"`
+	Up    DirectionStatus `json:"up"`
+	Down  DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is one direction of a wire. What arrived has passed, was
@@ -24,10 +28,34 @@ type DirectionStatus struct {
 	PassedBytes    uint64            `json:"passed_bytes"` // Ethernet frames
 	Dropped        map[string]uint64 `json:"dropped"`      // packets, by reason
 	HeldPackets    int               `json:"held_packets"`
-	BackendLost    uint64            `json:"backend_lost"`
-	LatenessP99    time.Duration     `json:"lateness_p99_ns,omitempty"` // behind the model's ideal departure
-	LatenessMax    time.Duration     `json:"lateness_max_ns,omitempty"`
-	State          string            `json:"state,omitempty"` // up, down or gone, where the backend knows
+	// Queue is the part of what is held that waits for its transmission; nil where the
+	// backend does not tell it from what is in flight.
+	Queue       *QueueStatus  `json:"queue,omitempty"`
+	BackendLost uint64        `json:"backend_lost"`
+	LatenessP99 time.Duration `json:"lateness_p99_ns,omitempty"` // behind the model's ideal departure
+	LatenessMax time.Duration `json:"lateness_max_ns,omitempty"`
+	State       string        `json:"state,omitempty"` // up, down or gone, where the backend knows
+	// At is when this was counted, on CLOCK_MONOTONIC, where the backend knows: a
+	// moment ago, or longer when nothing happened since.
+	At time.Duration `json:"at_ns,omitempty"`
+}
+
+// QueueStatus is how full a direction's queue is.
+type QueueStatus struct {
+	Packets int                 `json:"packets"`
+	Bytes   emulation.ByteCount `json:"bytes"`
+	// Delay is how long the last of them waits at the rate in force, or at its mean; 0
+	// where there is no rate.
+	Delay time.Duration `json:"delay_ns"`
+}
+
+// newQueueStatus returns the status of a queue at a rate; 0 means that there is none.
+func newQueueStatus(packets int, bytes emulation.ByteCount, rate emulation.Rate) *QueueStatus {
+	q := &QueueStatus{Packets: packets, Bytes: bytes}
+	if rate > 0 {
+		q.Delay = time.Duration(float64(bytes) * 8 / float64(rate) * float64(time.Second))
+	}
+	return q
 }
 
 // DroppedPackets returns the packets dropped as asked, for any reason.
@@ -57,6 +85,8 @@ type Status struct {
 	Created    time.Time         `json:"created"`
 	Owner      int               `json:"owner_pid,omitempty"` // the run that the lab belongs to
 	Relay      int               `json:"relay_pid,omitempty"`
+	Conductor  int               `json:"conductor_pid,omitempty"`
+	Clock      *ClockStatus      `json:"clock,omitempty"` // where something goes by it
 	Nodes      []NodeStatus      `json:"nodes"`
 	Links      []topologies.Link `json:"links"`
 	Wires      []WireStatus      `json:"wires"`
@@ -115,12 +145,20 @@ func (h Host) Status(ctx context.Context, name string) (Status, error) {
 	if s.Relay != nil {
 		status.Relay = s.Relay.PID
 	}
+	if s.Conductor != nil {
+		status.Conductor = s.Conductor.PID
+	}
 	status.Nodes, err = h.nodeStatus(s)
 	if s.Phase == phaseUp {
 		var wiresErr error
 		l := &Lab{host: h, state: s}
 		if status.Wires, wiresErr = l.Wires(ctx); wiresErr != nil {
 			status.WiresError = wiresErr.Error()
+		}
+		if len(s.Topology.Events) > 0 {
+			if clock, err := l.Clock(ctx); err == nil {
+				status.Clock = &clock
+			}
 		}
 	}
 	return status, err

@@ -11,6 +11,7 @@
 //	manifest.json    what was run, on what, in which order (Manifest)
 //	trials.jsonl     one Trial a line, on the disk before AppendTrial returns
 //	series/*.jsonl   time series, buffered, on the disk when their Series is closed
+//	qlog/, capture/  traces of the engines and packets, where asked for: others write them
 //	summary.json     the whole result (Summary); its presence means that the run ended in order
 //
 // Files: record.go has the records of summary.json, encode.go how they become

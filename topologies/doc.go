@@ -26,12 +26,15 @@
 // says where traces and steps come from, tracefile.go reads their files within bounds
 // and generated.go makes them; both note them in Topology.Traces.
 //
-// Beside that line: topology.go and event.go have the result, reach.go who reaches
-// whom, and loader.go the way in; quantity.go has the quantities in both directions,
-// over measure.go, unit.go and decimal.go; name.go the rule for names; profile.go and
-// profiles.yaml the profiles; catalog.go and catalog/ the embedded topologies; engine.go
-// the items of an experiment's list of engines; schema.go, show.go with settings.go,
-// summary.go and diagram.go the ways out.
+// Beside that line: topology.go and event.go have the result and loader.go the way in;
+// path.go and route.go say how packets get from host to host, over graph.go;
+// quantity.go has the quantities in both directions, over measure.go, unit.go and
+// decimal.go; name.go the rule for names; profile.go and profiles.yaml the profiles;
+// catalog.go and catalog/ the embedded topologies; engine.go the items of an
+// experiment's list of engines; schema.go, show.go with settings.go, summary.go and
+// diagram.go the ways out. Drawings: diagram_terminal.go has boxes and lines,
+// diagram_markup.go Mermaid and DOT, diagram_svg.go pictures over diagram_layout.go,
+// and diagram_text.go what they all say.
 //
 // # Invariants
 //

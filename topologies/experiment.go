@@ -51,9 +51,10 @@ func (d *decoder) joining(e *fileExperiment, t Topology) []string {
 	if !sound {
 		return nil
 	}
-	names := t.joining(from, to)
-	if names == nil {
+	names := t.PathNames(from, to)
+	if len(names) == 0 {
 		d.problem(e.to.place, Problem{Text: fmt.Sprintf("no path joins %s and %s", quote(from), quote(to)), Expected: "two hosts with a link between them, or routers and NATs that lead from one to the other"})
+		return nil
 	}
 	return names
 }

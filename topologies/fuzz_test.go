@@ -74,7 +74,7 @@ func checkSound(t *testing.T, topology Topology) {
 		}
 	}
 	if e := topology.Experiment; e != nil {
-		if len(topology.joining(e.From, e.To)) == 0 || len(e.Engines) == 0 || e.Rounds < 1 {
+		if len(topology.PathNames(e.From, e.To)) == 0 || len(e.Engines) == 0 || e.Rounds < 1 {
 			t.Errorf("experiment %+v cannot be run", *e)
 		}
 		if w := e.Workload; (w.Duration == 0) == (w.Bytes == 0) || w.Streams < 1 || w.Connections < 1 {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/emulation/trace"
 )
 
 // folder is a folder with files, and a topology that is made of impairments for the
@@ -58,7 +59,7 @@ func traceFiles() map[string]string {
 // read back from what Show prints.
 func TestTraceFiles(t *testing.T) {
 	f := newFolder(t, traceFiles())
-	trace := emulation.Trace{1, 2, 2, 5}
+	lines := emulation.Trace{1, 2, 2, 5}
 	table := emulation.Table{-8192, 0, 8192}
 	steps := func(period time.Duration) *emulation.Schedule {
 		return &emulation.Schedule{
@@ -71,8 +72,8 @@ func TestTraceFiles(t *testing.T) {
 		want emulation.Impairments
 		file TraceFile
 	}{
-		{"capacity: {trace: lte.down}", emulation.Impairments{Capacity: &trace}, TraceFile{Kind: TraceMahimahi, Source: "lte.down"}},
-		{"capacity: {trace: ./lte.down}, queue: 5ms", emulation.Impairments{Capacity: &trace, Queue: emulation.Queue{Time: 5e6}}, TraceFile{Kind: TraceMahimahi, Source: "./lte.down"}},
+		{"capacity: {trace: lte.down}", emulation.Impairments{Capacity: &lines}, TraceFile{Kind: TraceMahimahi, Source: "lte.down"}},
+		{"capacity: {trace: ./lte.down}, queue: 5ms", emulation.Impairments{Capacity: &lines, Queue: emulation.Queue{Time: 5e6}}, TraceFile{Kind: TraceMahimahi, Source: "./lte.down"}},
 		{`steps: {csv: "sub/it's.csv"}`, emulation.Impairments{Steps: steps(0)}, TraceFile{Kind: TraceCSV, Source: "sub/it's.csv"}},
 		{`steps: {csv: "sub/it's.csv", repeat: true}`, emulation.Impairments{Steps: steps(4 * time.Second)}, TraceFile{Kind: TraceCSV, Source: "sub/it's.csv"}},
 		{`steps: {csv: "sub/it's.csv", repeat: 9s}`, emulation.Impairments{Steps: steps(9 * time.Second)}, TraceFile{Kind: TraceCSV, Source: "sub/it's.csv"}},
@@ -257,26 +258,46 @@ func TestGeneratedSteps(t *testing.T) {
 
 // TestGeneratedBounds: what a file asks for is bounded in time and memory.
 func TestGeneratedBounds(t *testing.T) {
-	links := func(n int, up string) string {
-		var b strings.Builder
-		b.WriteString("name: lab\nnodes: {a: {}, b: {}}\nlinks:\n")
-		for i := range n {
-			fmt.Fprintf(&b, "  - {name: l%d, endpoints: [a, b], up: {%s}}\n", i, up)
-		}
-		return b.String()
+	key := func(duration, window time.Duration, mean emulation.Rate) madeKey {
+		return madeKey{trace.Settings{Model: trace.NR, Duration: duration, Seed: 1, Mean: mean}, window}
 	}
-	for name, tt := range map[string]struct{ text, want string }{
-		"too long in all":  {links(13, "capacity: {generate: lte, duration: 10m, mean: 10kbit}"), "links[12].up.capacity.generate: the generated traces of this topology are too long in all"},
-		"too fast in all":  {links(3, "capacity: {generate: lte, duration: 60s, mean: 2gbit}"), "links[1].up.capacity.generate: the traces of this topology are too long in all"},
-		"too fast":         {links(1, "capacity: {generate: lte, duration: 60s, mean: 1000gbit}"), "more than 16777216 opportunities"},
-		"too many steps":   {links(4, "steps: {generate: 5g, duration: 10m, window: 1ms}"), "links[3].up.steps.generate: the traces of this topology are too long in all"},
-		"window too long":  {links(1, "steps: {generate: lte, duration: 1s, window: 2s}"), "window 2s"},
-		"window uneven":    {links(1, "steps: {generate: lte, duration: 1s, window: 1us}"), "window 1µs"},
-		"shared is no sum": {links(100, "capacity: {generate: lte, duration: 10m, seed: 1}"), ""},
+	for name, tt := range map[string]struct {
+		before traces
+		key    madeKey
+		want   string
+	}{
+		"the last second":   {traces{generated: maxGenerated - time.Second}, key(time.Second, 0, 0), ""},
+		"too long in all":   {traces{generated: maxGenerated - time.Second + 1}, key(time.Second, 0, 0), "the generated traces of this topology are too long in all"},
+		"the last lines":    {traces{traced: maxTraced - 101}, key(time.Second, 0, 1.2e6), ""},
+		"too many lines":    {traces{traced: maxTraced - 99}, key(time.Second, 0, 1.2e6), "the traces of this topology are too long in all"},
+		"the last steps":    {traces{traced: maxTraced - 10*stepWeight}, key(time.Second, 100*time.Millisecond, 0), ""},
+		"too many steps":    {traces{traced: maxTraced - 10*stepWeight + 1}, key(time.Second, 100*time.Millisecond, 0), "the traces of this topology are too long in all"},
+		"too fast":          {traces{}, key(time.Minute, 0, 1e12), "more than 16777216 opportunities"},
+		"window too long":   {traces{}, key(time.Second, 2*time.Second, 0), "window 2s"},
+		"window too uneven": {traces{}, key(time.Second, time.Microsecond, 0), "window 1µs"},
 	} {
-		_, err := Loader{}.Parse("lab.yaml", []byte(tt.text))
-		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-			t.Errorf("%s: got %.300v, want %s", name, err, tt.want)
+		got := tt.before.make(tt.key)
+		if tt.want == "" && len(got.problems) > 0 || tt.want != "" && (len(got.problems) == 0 || !strings.Contains(got.problems[0].Text, tt.want)) {
+			t.Errorf("%s: got %v, want %q", name, got.problems, tt.want)
+		}
+	}
+}
+
+// TestTraceShared: a hundred links with one generator, or one file, have one trace.
+func TestTraceShared(t *testing.T) {
+	f := newFolder(t, map[string]string{"lte.down": "1\n2\n"})
+	var b strings.Builder
+	b.WriteString("name: lab\nnodes: {a: {}, b: {}}\nlinks:\n")
+	for i := range 100 {
+		fmt.Fprintf(&b, "  - {name: l%d, endpoints: [a, b], up: {capacity: {generate: lte, duration: 2m, seed: 1}}, down: {capacity: {trace: lte.down}}}\n", i)
+	}
+	topology, err := Loader{Dir: string(f)}.Parse("lab.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range topology.Links {
+		if l.Up.Capacity != topology.Links[0].Up.Capacity || l.Down.Capacity != topology.Links[0].Down.Capacity {
+			t.Errorf("link %s has a trace of its own", l.Name)
 		}
 	}
 }

@@ -44,3 +44,9 @@ func lines(text string) iter.Seq[string] {
 		}
 	}
 }
+
+// writeLines prints lines.
+func writeLines(w io.Writer, all []string) error {
+	_, err := io.WriteString(w, strings.Join(all, "\n")+"\n")
+	return err
+}

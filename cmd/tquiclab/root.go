@@ -44,7 +44,8 @@ A TOPOLOGY is a YAML file or a name of the catalogue ("tquiclab topologies list"
 Data goes to standard output, progress and warnings to standard error.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or an invalid file, 3 not supported
-on this machine (the message says what to do), 130 interrupted and cleaned up.
+on this machine (the message says what to do), 4 a threshold was missed, 130
+interrupted and cleaned up.
 
 The environment variable TQUICLAB_STATE names the folder in which labs keep their
 state (default /run/tquiclab). Commands with another one do not see these labs.`,
@@ -57,9 +58,11 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.reapCommand(), a.calibrateCommand(),
+		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
+		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
+		a.startCommand(), a.eventsCommand(),
 		a.topologiesCommand(), a.runCommand(),
-		a.agentCommand(), a.relayCommand(), a.docsCommand(),
+		a.agentCommand(), a.relayCommand(), a.conductCommand(), a.docsCommand(),
 	)
 	for _, c := range allCommands(root) {
 		wrapArgs(c)
@@ -93,10 +96,11 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-// host returns this machine with this program as its relay.
+// host returns this machine with this program as its relay and its conductor.
 func (a *app) host(log *slog.Logger) lab.Host {
 	return lab.Host{
-		Dir: a.stateDir, Relay: []string{a.executable, relayVerb}, Environment: os.Environ(), Log: log,
+		Dir: a.stateDir, Environment: os.Environ(), Log: log,
+		Relay: []string{a.executable, relayVerb}, Conductor: []string{a.executable, conductVerb},
 	}
 }
 

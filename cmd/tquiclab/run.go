@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/capture"
 	"github.com/tquiclab/tquiclab/lab/runner"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/results/report"
@@ -33,6 +33,8 @@ type runFlags struct {
 	// uncalibrated leaves the links unmeasured.
 	uncalibrated bool
 	qlog         bool
+	capture      string // points, with commas; pointsDefault where only the flag was given
+	points       []capture.Point
 	json         bool
 	verbose      bool
 }
@@ -61,6 +63,11 @@ With --qlog the engines that can, write a qlog file of each connection, on both
 sides, to qlog/ROUND-ORDER-ENGINE in the folder. Writing them costs speed, so
 compare such runs with each other only.
 
+With --capture the packets of each trial are captured, with the TLS secrets that
+decrypt them, to capture/ROUND-ORDER-ENGINE.pcapng in the folder: at each link's
+first endpoint, or at the points that --capture=POINT,POINT names ("tquiclab capture
+--help"). That costs CPU time, too.
+
 With --backend sim the run takes place in virtual time, in this process: no lab,
 no root, no waiting. Only engines that can be simulated take part, the links do
 exactly what the topology says, and one seed gives one result. Computing takes no
@@ -78,6 +85,8 @@ time there, so CPU figures stay empty.
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
 	c.Flags().BoolVar(&f.uncalibrated, "no-calibration", false, "do not measure the links before the first trial")
 	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
+	c.Flags().StringVar(&f.capture, "capture", "", "capture each trial's packets, at the given points or at each link's first endpoint")
+	c.Flags().Lookup("capture").NoOptDefVal = pointsDefault
 	c.Flags().BoolVar(&f.json, "json", false, "print summary.json instead of the table")
 	addVerboseFlag(c, &f.verbose)
 	return c
@@ -96,6 +105,9 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	if err := f.apply(c, &t, a.loader().Engines); err != nil {
+		return err
+	}
+	if f.points, err = capturePoints(f.capture, t, simulated); err != nil {
 		return err
 	}
 	measure := a.measure
@@ -133,6 +145,28 @@ func (a *app) checkLab(c *cobra.Command, f runFlags, t topologies.Topology) erro
 	}
 	_, err := a.host(a.log(c)).Backend(t, f.backend)
 	return err
+}
+
+// pointsDefault stands for --capture without points.
+const pointsDefault = "default"
+
+// capturePoints returns where a run captures, if it does.
+func capturePoints(flag string, t topologies.Topology, simulated bool) ([]capture.Point, error) {
+	if flag == "" {
+		return nil, nil
+	}
+	if simulated {
+		return nil, usageError{errors.New("--capture: a simulation has no packets on a wire: use --qlog, or another backend")}
+	}
+	var words []string
+	if flag != pointsDefault {
+		words = strings.Split(flag, ",")
+	}
+	points, err := capture.Points(t, words)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--capture: %w", err)}
+	}
+	return points, nil
 }
 
 func (a *app) createFolder(f runFlags, t topologies.Topology) (*results.Run, error) {
@@ -188,7 +222,7 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 func (a *app) runConfig(c *cobra.Command, f runFlags, t topologies.Topology, folder *results.Run, m results.Manifest) runner.Config {
 	return runner.Config{
 		Topology: t, Engines: a.engines, Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog,
-		Folder: folder, Manifest: m,
+		Capture: f.points, Folder: folder, Manifest: m,
 		Steal: func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
 		Log:   a.log(c),
 	}
@@ -198,13 +232,7 @@ func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summar
 	if f.json {
 		return writeJSON(a.stdout, s)
 	}
-	width := 0
-	if file, ok := a.stdout.(*os.File); ok {
-		if w, _, err := term.GetSize(int(file.Fd())); err == nil {
-			width = w
-		}
-	}
-	if err := report.Table(a.stdout, s, report.Options{Width: width, Workload: workloadText(x.Workload)}); err != nil {
+	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: workloadText(x.Workload)}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "\nrecords: %s\n", dir)

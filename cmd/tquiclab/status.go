@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,16 +16,33 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var asJSON, verbose bool
+	var f watchFlags
+	var verbose bool
 	c := &cobra.Command{
 		Use:   "status [LAB]",
 		Short: "Show the labs that are up, their links and what went over them",
 		Long: `Shows every lab of which anything is there, or one: its nodes and what runs in
 them, its links, what each wire has passed and dropped so far and why, and what
-keeps it from being whole, if anything does.`,
+keeps it from being whole, if anything does.
+
+With --watch it shows what each link of one lab does now, in each direction, again
+and again until ctrl-C: the rate and the packets that come out of the wire, what
+waits in its queue (packets, bytes, and how long at the link's rate), what it holds
+with what is in flight, what it dropped since the line before and why, and how late
+the relay is (since the lab came up). The kernel's netem does not tell queued from
+delayed packets: its queue is shown as -. On a terminal the table stays in place,
+else each line has its time; with --json each sample is an object on a line.
+
+    sudo tquiclab status lte-wifi --watch --samples 3`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeLabs,
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.watch {
+				if len(args) != 1 {
+					return usageError{errors.New("status --watch takes a lab")}
+				}
+				return a.watch(c.Context(), f, args[0])
+			}
 			host := a.host(a.log(c))
 			var all []lab.Status
 			var err error
@@ -39,7 +57,7 @@ keeps it from being whole, if anything does.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if f.json {
 				if all == nil {
 					all = []lab.Status{}
 				}
@@ -48,7 +66,10 @@ keeps it from being whole, if anything does.`,
 			return a.printStatus(all)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "show what the links do, until ctrl-C")
+	c.Flags().StringVar(&f.interval, "interval", "1s", "time between two samples of --watch")
+	c.Flags().IntVar(&f.samples, "samples", 0, "end --watch after this many samples (default never)")
 	addVerboseFlag(c, &verbose)
 	return c
 }
@@ -109,6 +130,12 @@ func headline(s lab.Status) []string {
 	}
 	if s.Relay != 0 {
 		words = append(words, fmt.Sprintf("relay process %d", s.Relay))
+	}
+	if s.Conductor != 0 {
+		words = append(words, fmt.Sprintf("conductor process %d", s.Conductor))
+	}
+	if s.Clock != nil {
+		words = append(words, clockText(*s.Clock))
 	}
 	return words
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/privilege"
 )
 
 // invokingUser is who typed sudo. Nil means that nobody did.
@@ -41,7 +42,18 @@ func (u *invokingUser) credential() *agent.Credential {
 	return &agent.Credential{UID: u.uid, GID: u.gid}
 }
 
-// own gives a folder that root made to the user. Links are not followed.
+// invokingIdentity is who typed sudo, as a command in a node becomes them. Nil
+// means that nobody did.
+func (a *app) invokingIdentity() (*privilege.User, error) {
+	u, err := a.invokingUser()
+	if u == nil || err != nil {
+		return nil, err
+	}
+	identity, err := privilege.Lookup(u.uid, u.gid)
+	return &identity, err
+}
+
+// own gives a file or folder that root made to the user. Links are not followed.
 func (u *invokingUser) own(dir string) error {
 	if u == nil {
 		return nil

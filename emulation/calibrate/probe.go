@@ -82,7 +82,7 @@ func send(ctx context.Context, from *End, o *observation, number uint32, items [
 			start = start.Add(-wait - mostLate) // the rest moves: catching up would be a burst
 		}
 		binary.BigEndian.PutUint32(buf[8:], uint32(i))
-		at, err := realtime()
+		at, err := clockOf(unix.CLOCK_REALTIME)
 		if err != nil {
 			return err
 		}
@@ -126,10 +126,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-func realtime() (int64, error) {
+// clockOf reads a clock, ns.
+func clockOf(id int32) (int64, error) {
 	var t unix.Timespec
-	err := unix.ClockGettime(unix.CLOCK_REALTIME, &t)
-	return t.Nano(), err
+	if err := unix.ClockGettime(id, &t); err != nil {
+		return 0, fmt.Errorf("read the clock: %w", err)
+	}
+	return t.Nano(), nil
 }
 
 // receive notes what comes until over says so. A packet that is not the probe's is

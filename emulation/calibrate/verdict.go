@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Verdict is what a probe found.
@@ -45,17 +47,39 @@ const (
 )
 
 // Probe sends packets from one end of a direction to the other and compares what comes
-// with what the model makes of them. start is when the lab's clock started,
-// CLOCK_REALTIME in ns; 0: with the first packet of the probe. The ends must be
-// connected. An error says that nothing was learnt.
-func Probe(ctx context.Context, from, to *End, r Request, f Form, start int64) (Verdict, error) {
+// with what the model makes of them. started, which may be nil, is asked afterwards when
+// the lab's clock started, CLOCK_MONOTONIC in ns; 0: with the first packet of the probe.
+// The ends must be connected. An error says that nothing was learnt.
+func Probe(ctx context.Context, from, to *End, r Request, f Form, started func(context.Context) (int64, error)) (Verdict, error) {
 	items := plan(r, f)
 	planned := planner{Request: r}
 	o, err := probe(ctx, from, to, items, r.Headers, patience(r, planned.queueTime()))
 	if err != nil {
 		return Verdict{}, fmt.Errorf("calibrate: %w", err)
 	}
+	start, err := startOf(ctx, started)
+	if err != nil {
+		return Verdict{}, fmt.Errorf("calibrate: %w", err)
+	}
 	return judge(r, f, o, start)
+}
+
+// startOf asks when the clock started, and returns it as CLOCK_REALTIME; 0: with the
+// first packet.
+func startOf(ctx context.Context, started func(context.Context) (int64, error)) (int64, error) {
+	if started == nil {
+		return 0, nil
+	}
+	at, err := started(ctx)
+	if err != nil || at == 0 {
+		return 0, err
+	}
+	now, err := clockOf(unix.CLOCK_REALTIME)
+	if err != nil {
+		return 0, err
+	}
+	monotonic, err := clockOf(unix.CLOCK_MONOTONIC)
+	return at + now - monotonic, err
 }
 
 // patience returns how long the last packet of a probe is waited for.

@@ -139,13 +139,14 @@ func names(models []Model) string {
 // has added up to its bytes. One at the end makes the period whole.
 func deliver(rates []float64) (emulation.Trace, error) {
 	const bits = float64(8 * emulation.Opportunity)
-	var t emulation.Trace
+	expected := mean(rates) * float64(len(rates)) / 1000 / bits
+	if !(expected < emulation.MaxOpportunities-1) { // one may be added
+		return nil, fmt.Errorf("generate trace: more than %d opportunities: want a shorter duration or a lower mean", emulation.MaxOpportunities)
+	}
+	t := make(emulation.Trace, 0, int(expected)+2)
 	var credit float64
 	for i, rate := range rates {
 		for credit += rate / 1000; credit >= bits; credit -= bits {
-			if len(t) == emulation.MaxOpportunities {
-				return nil, fmt.Errorf("generate trace: more than %d opportunities: want a shorter duration or a lower mean", len(t))
-			}
 			t = append(t, uint32(i+1))
 		}
 	}

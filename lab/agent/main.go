@@ -75,6 +75,7 @@ type child struct {
 
 	listener engine.Listener
 	sessions []engine.Session
+	keyLogs  []*os.File
 	dropped  bool
 }
 

@@ -84,7 +84,8 @@ type Listen struct {
 	Engine     string        `json:"engine"`
 	Paths      []engine.Path `json:"paths"` // Local only; port 0 takes any
 	Congestion string        `json:"congestion,omitempty"`
-	QLOG       string        `json:"qlog,omitempty"` // folder for qlog files, absolute
+	QLOG       string        `json:"qlog,omitempty"`   // folder for qlog files, absolute
+	KeyLog     string        `json:"keylog,omitempty"` // file that takes the TLS secrets, absolute
 }
 
 // Listening is where the child listens and how to know it.
@@ -99,8 +100,9 @@ type Dial struct {
 	Engine      string        `json:"engine"`
 	Paths       []engine.Path `json:"paths"` // Local and Remote
 	Congestion  string        `json:"congestion,omitempty"`
-	QLOG        string        `json:"qlog,omitempty"` // folder for qlog files, absolute
-	Certificate []byte        `json:"certificate"`    // the one to trust
+	QLOG        string        `json:"qlog,omitempty"`   // folder for qlog files, absolute
+	KeyLog      string        `json:"keylog,omitempty"` // file that takes the TLS secrets, absolute
+	Certificate []byte        `json:"certificate"`      // the one to trust
 	Sessions    int           `json:"sessions"`
 	Streams     int           `json:"streams"` // on each session
 }

@@ -29,11 +29,15 @@ func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
 	if err != nil {
 		return Listening{}, err
 	}
+	keys, err := c.keyLog(p.KeyLog)
+	if err != nil {
+		return Listening{}, fmt.Errorf("listen: %w", err)
+	}
 	l, err := e.Listen(ctx, engine.Config{
 		Paths:      p.Paths,
 		Congestion: p.Congestion,
 		QLOG:       p.QLOG,
-		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, KeyLogWriter: c.KeyLog},
+		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, KeyLogWriter: keys},
 	})
 	if err != nil {
 		return Listening{}, fmt.Errorf("%s: listen: %w", p.Engine, err)
@@ -77,7 +81,9 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 	if err != nil {
 		return err
 	}
-	trust.KeyLogWriter = c.KeyLog
+	if trust.KeyLogWriter, err = c.keyLog(p.KeyLog); err != nil {
+		return fmt.Errorf("dial: %w", err)
+	}
 	for i := range p.Sessions {
 		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, QLOG: p.QLOG, TLS: trust})
 		if err != nil {
@@ -110,13 +116,16 @@ func (c *child) engine(name string) (engine.Engine, error) {
 	return e, nil
 }
 
-// close ends every session and the listener. Errors tell nobody anything: the
-// process is about to end.
+// close ends every session, the listener and the key logs. Errors tell nobody
+// anything: the process is about to end.
 func (c *child) close() {
 	for _, s := range c.sessions {
 		s.Close()
 	}
 	if c.listener != nil {
 		c.listener.Close()
+	}
+	for _, f := range c.keyLogs {
+		f.Close()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/workload"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 )
@@ -45,21 +46,28 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 		return results.Trial{}, err
 	}
 	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To}
+	taken, err := r.startCapture(p)
+	if err != nil {
+		return results.Trial{}, errors.Join(err, series.Close())
+	}
 	var pair agents
-	m.failure = r.setUp(ctx, p, &pair)
+	m.failure = r.setUp(ctx, &m, taken.keyLog, &pair)
 	var seriesErr error
 	if m.failure == nil {
 		seriesErr = r.transfer(ctx, &m, pair, series)
 	}
 	closeErr := pair.close()
-	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr)
+	m.changes.stop()
+	captureErr := r.endCapture(p, taken) // behind the agents: they write the secrets, and close
+	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr)
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
-func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
+func (r *field) setUp(ctx context.Context, m *measurement, keyLog string, pair *agents) error {
+	p := m.planned
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
-	if err := r.useLinks(p.arm.Paths...); err != nil {
+	if err := r.usePaths(p.arm.paths...); err != nil {
 		return err
 	}
 	qlog, err := r.qlogFolder(p)
@@ -69,7 +77,11 @@ func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
 	if err := r.startAgents(ctx, pair); err != nil {
 		return err
 	}
-	if err := r.connect(ctx, p.arm, qlog, pair); err != nil {
+	// Only now: the first packet of the handshake may start the clock.
+	if m.changes, err = r.armClock(ctx, p); err != nil {
+		return err
+	}
+	if err := r.connect(ctx, p.arm, traces{qlog, keyLog}, pair); err != nil {
 		return err
 	}
 	if r.Drop == nil {
@@ -91,11 +103,17 @@ func (r *field) startAgents(ctx context.Context, pair *agents) error {
 	return errors.Join(errs[:]...)
 }
 
+// traces is where the agents write beside their answers: a folder of qlog files and
+// a file of TLS secrets. Empty means that they do not.
+type traces struct {
+	qlog, keyLog string
+}
+
 // connect opens the sessions. Accepting and dialling run together, because an
 // engine may need both to finish a handshake; the first to fail ends the other,
 // and is the reason.
-func (r *field) connect(ctx context.Context, a arm, qlog string, pair *agents) error {
-	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener), QLOG: qlog})
+func (r *field) connect(ctx context.Context, a arm, to traces, pair *agents) error {
+	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener), QLOG: to.qlog, KeyLog: to.keyLog})
 	if err != nil {
 		return err
 	}
@@ -109,21 +127,21 @@ func (r *field) connect(ctx context.Context, a arm, qlog string, pair *agents) e
 	n := a.Connections
 	return together(ctx,
 		func(ctx context.Context) error {
-			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, QLOG: qlog, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
+			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, QLOG: to.qlog, KeyLog: to.keyLog, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
 		},
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
 
-// paths returns the node's ends of the arm's links, on the first address of each
-// (IPv4 where the topology has it), any port.
+// paths returns the node's ends of the arm's paths, any port. Those of a listener may
+// share an address.
 func paths(a arm, node string) []engine.Path {
 	var ps []engine.Path
-	for _, l := range a.links {
-		var local netip.AddrPort
-		if addresses := l.Addresses[l.End(node)]; len(addresses) > 0 {
-			local = netip.AddrPortFrom(addresses[0].Addr(), 0)
+	for _, p := range a.paths {
+		local := p.Remote
+		if node == p.Nodes[0] {
+			local = p.Local
 		}
-		ps = append(ps, engine.Path{Link: l.Name, Local: local})
+		ps = append(ps, engine.Path{Link: p.Name, Local: netip.AddrPortFrom(local, 0)})
 	}
 	return ps
 }
@@ -169,7 +187,10 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 	var sampled samples
 	sink := func(s sampler.Sample) {
 		sampled.add(series, s, received.Load())
-		r.Progress(r.progressAt(m.planned, s, received.Load()))
+		now := r.progressAt(m.planned, s, received.Load())
+		now.Changes = m.changes.take()
+		sampled.addChanges(series, now.Changes)
+		r.Progress(now)
 	}
 	var err error
 	if m.stealStart, err = r.Steal(); err != nil {
@@ -180,13 +201,20 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = fmt.Errorf("read the wires' counters: %w", err)
 		return nil
 	}
+	m.changes.begin(journal.Now())
 	s, err := sampler.Start(r.counters, sink)
 	if err != nil {
 		m.failure = err
 		return nil
 	}
+	if err := r.startClock(ctx); err != nil {
+		_, stopErr := s.Stop()
+		m.failure = errors.Join(err, stopErr)
+		return nil
+	}
 	m.failure = r.bulk(ctx, m, pair, &received)
 	m.received = received.Load()
+	m.changes.stop() // the last sample has all
 	m.totals, err = s.Stop()
 	m.failure = errors.Join(m.failure, err)
 	r.readAfter(ctx, m)
@@ -213,7 +241,7 @@ func (r *field) readAfter(ctx context.Context, m *measurement) {
 // bulk runs the transfer on both sides.
 func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
-	bound := transferBound(w, m.arm.links, m.from, r.Patience)
+	bound := transferBound(w, m.arm.paths, m.to, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
 	defer cancel()
 	side := func(p *agent.Process, node string, s agent.Side, into *agent.Transfer) func(context.Context) error {
