@@ -132,7 +132,10 @@ func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := lab.Host{Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"}}
+	h := lab.Host{
+		Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"},
+		Environment: []string{"GORACE=atexit_sleep_ms=0"}, // race builds would end a second late each
+	}
 	t.Cleanup(func() {
 		if _, err := h.DownAll(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("take the lab down: %v", err)
