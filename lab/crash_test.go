@@ -18,14 +18,14 @@ import (
 )
 
 func TestUpThatFailsAtAnyStepLeavesNothing(t *testing.T) {
-	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for i := range steps {
 		h, name := newHost(t), uniqueName()
-		plan := NewPlan(twoLinks(), name, BackendRelay)
+		plan := NewPlan(eventful(), name, BackendRelay)
 		broken := errors.New("broken on purpose")
 		run := plan.Steps[i].run
 		plan.Steps[i].run = func(ctx context.Context, r *raising) error { return errors.Join(run(ctx, r), broken) }
-		if _, err := h.raise(t.Context(), plan, UpConfig{Topology: twoLinks()}); !errors.Is(err, broken) {
+		if _, err := h.raise(t.Context(), plan, UpConfig{Topology: eventful()}); !errors.Is(err, broken) {
 			t.Fatalf("step %d: raise = %v, want the step's error", i, err)
 		}
 		wantNothing(t, h, name)
@@ -33,14 +33,14 @@ func TestUpThatFailsAtAnyStepLeavesNothing(t *testing.T) {
 }
 
 func TestUpThatIsInterruptedLeavesNothing(t *testing.T) {
-	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for i := range steps {
 		h, name := newHost(t), uniqueName()
 		ctx, cancel := context.WithCancel(t.Context())
-		plan := NewPlan(twoLinks(), name, BackendRelay)
+		plan := NewPlan(eventful(), name, BackendRelay)
 		run := plan.Steps[i].run
 		plan.Steps[i].run = func(ctx context.Context, r *raising) error { cancel(); return run(ctx, r) }
-		_, err := h.raise(ctx, plan, UpConfig{Topology: twoLinks()})
+		_, err := h.raise(ctx, plan, UpConfig{Topology: eventful()})
 		if last := i == steps-1; !errors.Is(err, context.Canceled) && !last {
 			t.Fatalf("step %d: raise = %v, want context.Canceled", i, err)
 		}
@@ -54,7 +54,7 @@ func TestUpThatIsInterruptedLeavesNothing(t *testing.T) {
 // TestKilledUp kills an up before and after each of its steps, with nobody left
 // to undo anything.
 func TestKilledUp(t *testing.T) {
-	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for n := range 2 * steps {
 		t.Run(fmt.Sprintf("point=%d", n), func(t *testing.T) {
 			h, name := newHost(t), uniqueName()
@@ -71,7 +71,7 @@ func TestKilledUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				r := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name, Backend: BackendRelay})
+				r := mustUp(t, h, UpConfig{Topology: eventful(), Name: name, Backend: BackendRelay})
 				if !r.Repaired || r.AlreadyUp {
 					t.Errorf("Up after the crash = %+v, want Repaired", r)
 				}

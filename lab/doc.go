@@ -3,7 +3,7 @@
 //
 // Host is the entry: the place on this machine where labs keep their state. Its
 // Up, Down, Reap, List and Open return; nothing of the package runs on by itself
-// except the relay process of a lab that has one. Lab is one running lab, to run
+// except the relay and the conductor of a lab that has them. Lab is one running lab, to run
 // commands and open sockets in.
 //
 // # What belongs to a lab
@@ -25,8 +25,11 @@
 // host.go (Host), plan.go (NewPlan, Step), up.go, down.go, reap.go, state.go and
 // lock.go (what stands in Dir), mark.go and process.go (ownership), backend.go,
 // backend_relay.go and backend_netem.go (who makes the wires work), mptcp.go (which
-// paths MPTCP uses), lab.go and
-// exec.go (a running lab), status.go and facts.go (what it looks like).
+// paths MPTCP uses), child.go
+// (processes that outlive the command), conduct.go (who plays the timeline), lab.go
+// and exec.go (a running lab), change.go, changer.go and changer_relay.go (what can be
+// changed in it, with and without a conductor), changes.go (what has changed),
+// status.go and facts.go (what it looks like).
 //
 // # Limits
 //

@@ -12,21 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
-// TestMain makes the test binary stand in for the program: as the relay process,
+// TestMain makes the test binary stand in for the program: as a relay or conductor,
 // and as an `up` that dies at a chosen step. After the tests it looks for
 // anything that they left.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "relay":
-			if err := relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			os.Exit(0)
+			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "die":
 			dieAtStep(os.Args[2], os.Args[3], os.Args[4])
 		}
@@ -39,6 +38,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 // dieAtStep raises a lab of that name in dir and kills itself like kill -9 does: at
 // step n/2, before it runs when n is even and after it when n is odd.
 func dieAtStep(dir, name, n string) {
@@ -47,7 +54,7 @@ func dieAtStep(dir, name, n string) {
 		panic(err)
 	}
 	h := testHost(dir)
-	plan := NewPlan(twoLinks(), name, BackendRelay)
+	plan := NewPlan(eventful(), name, BackendRelay)
 	die := func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL); select {} }
 	for i := range plan.Steps {
 		run := plan.Steps[i].run
@@ -69,7 +76,7 @@ func dieAtStep(dir, name, n string) {
 		panic(err)
 	}
 	defer l.unlock()
-	_, err = h.raise(context.Background(), plan, UpConfig{Topology: twoLinks()})
+	_, err = h.raise(context.Background(), plan, UpConfig{Topology: eventful()})
 	panic(fmt.Sprintf("raise returned %v", err))
 }
 

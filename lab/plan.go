@@ -76,6 +76,9 @@ func NewPlan(t topologies.Topology, lab, backend string) Plan {
 	for _, l := range t.Links {
 		p.addAwait(l)
 	}
+	if needsConductor(t, backend) {
+		p.addConductor()
+	}
 	return p
 }
 

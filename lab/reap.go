@@ -74,6 +74,8 @@ func (r remains) diagnose() string {
 		return fmt.Sprintf("the run that raised it (process %d) is gone", s.Owner.PID)
 	case s.Backend == BackendRelay && (s.Relay == nil || !s.Relay.alive()):
 		return "its relay process died"
+	case needsConductor(s.Topology, s.Backend) && (s.Conductor == nil || !s.Conductor.alive()):
+		return "its conductor process died"
 	}
 	for _, name := range s.Namespaces {
 		if !slices.Contains(r.namespaces, name) {

@@ -57,6 +57,8 @@ type Status struct {
 	Created    time.Time         `json:"created"`
 	Owner      int               `json:"owner_pid,omitempty"` // the run that the lab belongs to
 	Relay      int               `json:"relay_pid,omitempty"`
+	Conductor  int               `json:"conductor_pid,omitempty"`
+	Clock      *ClockStatus      `json:"clock,omitempty"` // where something goes by it
 	Nodes      []NodeStatus      `json:"nodes"`
 	Links      []topologies.Link `json:"links"`
 	Wires      []WireStatus      `json:"wires"`
@@ -115,12 +117,20 @@ func (h Host) Status(ctx context.Context, name string) (Status, error) {
 	if s.Relay != nil {
 		status.Relay = s.Relay.PID
 	}
+	if s.Conductor != nil {
+		status.Conductor = s.Conductor.PID
+	}
 	status.Nodes, err = h.nodeStatus(s)
 	if s.Phase == phaseUp {
 		var wiresErr error
 		l := &Lab{host: h, state: s}
 		if status.Wires, wiresErr = l.Wires(ctx); wiresErr != nil {
 			status.WiresError = wiresErr.Error()
+		}
+		if len(s.Topology.Events) > 0 {
+			if clock, err := l.Clock(ctx); err == nil {
+				status.Clock = &clock
+			}
 		}
 	}
 	return status, err

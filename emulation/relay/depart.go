@@ -73,6 +73,10 @@ func (f *forwarder) flush() {
 			f.stats.sendRetry++
 			patience += sendPause
 			time.Sleep(sendPause)
+		case err == unix.ENETDOWN:
+			// The link was cut with this frame on its way: the path's doing.
+			f.stats.cut++
+			i++
 		default:
 			f.stats.sendFailed++
 			f.stats.sendError, _ = errors.AsType[unix.Errno](err)

@@ -26,7 +26,8 @@
 //
 // A frame that reached a port is forwarded as it was, or as the model was asked to
 // change it, or is in one counter:
-// the model's, when the path dropped it; RelayDrops or SendErrors, when the relay
+// the model's, when the path dropped it; Cut, when its end of the wire was set down;
+// RelayDrops or SendErrors, when the relay
 // failed. An overloaded relay therefore never looks like a lossy path.
 //
 // A frame's arrival is the kernel's time stamp and its departure the model's
@@ -41,9 +42,10 @@
 // direction passes that instant without it.
 //
 // A direction's thread owns its model, ring, buffers and sender. It allocates
-// nothing once they have grown, and waits for no lock: others read a snapshot
-// that it writes when nobody holds it, commands lie in a pointer that it looks at, and
-// the drops in a ring that it writes without looking for readers.
+// nothing once they have grown, but for some hundred bytes with a change, and waits
+// for no lock: others read a snapshot that it writes when nobody holds it, commands
+// lie in a pointer that it looks at, and the drops in a ring that it writes without
+// looking for readers.
 //
 // # Limitations
 //
@@ -62,6 +64,9 @@
 // neighbour discovery, MLD, IGMP) does not start the clock, but is emulated like all
 // else. Before the start a trace or schedule runs from the first frame, and begins
 // again with it.
+//
+// A change to another trace or schedule costs the thread one look through it. The log
+// has the drops of the emulated path; those of the relay itself are counted only.
 //
 // A change of an interface's MTU is seen by the next relay only. Each direction
 // takes 8 MiB for its ring (up to 32 MiB for jumbo frames), and up to 256 MiB for

@@ -321,11 +321,27 @@ func TestSendErrorsAreCounted(t *testing.T) {
 	r.start(Wire{})
 	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
 	f.send(1, 1)
-	r.w.set("wb", false)
+	if err := r.w.netlink.LinkSetMTU(r.w.link("wb"), 700); err != nil {
+		t.Fatal(err)
+	}
 	f.send(10, 0)
 	s := r.until("ten send errors", func(s WireStatus) bool { return s.Up.SendErrors >= 10 })
-	if want := unix.ENETDOWN.Error(); s.Up.SendError != want {
-		t.Errorf("latest send error is %q, want %q", s.Up.SendError, want)
+	if want := unix.EMSGSIZE.Error(); s.Up.SendError != want || s.Up.Cut > 0 {
+		t.Errorf("latest send error is %q, %d cut; want %q and none", s.Up.SendError, s.Up.Cut, want)
+	}
+}
+
+// A link that is cut loses what is on its way; that is no failure of the relay.
+func TestFramesOfACutLinkAreNoErrors(t *testing.T) {
+	r := newRig(t)
+	r.start(Wire{})
+	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
+	f.send(1, 1)
+	r.w.set("wb", false)
+	f.send(10, 0)
+	s := r.until("ten frames cut", func(s WireStatus) bool { return s.Up.Cut >= 10 })
+	if s.Up.SendErrors > 0 || s.Up.DepartedPackets < s.Up.Cut {
+		t.Errorf("%d send errors, %d departed; want none, and the %d cut among the departed", s.Up.SendErrors, s.Up.DepartedPackets, s.Up.Cut)
 	}
 }
 

@@ -53,6 +53,7 @@ type stats struct {
 	tagged     uint64     // frames with a VLAN tag, which the socket takes off
 	noMemory   uint64     // frames beyond what a direction may hold
 	sendFailed uint64     // frames that departed and could not be sent
+	cut        uint64     // frames that departed towards an end that was down
 	sendRetry  uint64     // times that the kernel had no room for a frame
 	sendError  unix.Errno // of the latest such frame
 	told       uint64     // messages that a packet is too big, sent
@@ -116,7 +117,7 @@ func (f *forwarder) run() error {
 		before := f.clock.now()
 		received := f.receive()
 		now := f.clock.now()
-		f.depart(f.model.play(now, f.seen(before, received)))
+		f.depart(f.model.play(f.horizon(before, now, received)))
 		if received == receiveBatch {
 			if now.Sub(f.published) > publishEvery {
 				f.publish(now)

@@ -217,8 +217,8 @@ func (r *rig) dialRaw() net.Conn {
 	return conn
 }
 
-// Clients that ask and never read, that send half a line, or that are too many
-// hold up neither the wire nor, once they are gone, other clients.
+// Clients that ask and never read, that send half a line or far too much, or that are
+// too many hold up neither the wire nor, once they are gone, other clients.
 func TestHostileControlClients(t *testing.T) {
 	r := newRig(t)
 	r.start(Wire{})
@@ -229,10 +229,17 @@ func TestHostileControlClients(t *testing.T) {
 		if err := conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		if i%2 == 0 {
+		switch i % 5 {
+		case 0:
 			_, _ = conn.Write(bytes.Repeat([]byte(`{"op":"counters"}`+"\n"), 5000))
-		} else {
+		case 1:
 			_, _ = conn.Write([]byte(`{"op":`))
+		case 2:
+			fmt.Fprintln(conn, `{"op":"drops"}`)
+		case 3:
+			fmt.Fprintln(conn, `{"op":"set","settings":[`+strings.Repeat("{},", 100_000)+`{}]}`)
+		case 4:
+			fmt.Fprintln(conn, `{"op":"await"}`)
 		}
 	}
 	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())

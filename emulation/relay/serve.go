@@ -112,11 +112,11 @@ func (r *relay) close() error {
 func (r *relay) run(ctx context.Context, control *control, ready func() error, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
+	defer r.watching.Wait() // after the last client, which may have armed the clock
 	defer serving.Wait()
 	serving.Go(control.serve)
-	defer control.close()
-	defer r.watching.Wait()
 	defer close(r.closing)
+	defer control.close()
 	r.watch(r.start.Load())
 	serving.Go(func() {
 		<-ctx.Done()

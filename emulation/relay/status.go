@@ -35,9 +35,9 @@ type WireStatus struct {
 // DirectionStatus is the part of one direction. Of the frames that reached the
 // interface, each is either in Arrived or in RelayDrops; of those that arrived or
 // were Duplicated, each has departed, was dropped by the model, or is held; of those that
-// departed, each was sent or is in SendErrors.
+// departed, each was sent or is in Cut or SendErrors.
 //
-// Dropped is the emulated path's doing, as asked. RelayDrops and SendErrors are
+// Dropped and Cut are the emulated path's doing, as asked. RelayDrops and SendErrors are
 // the relay's own failures: a run that has them was not emulated as asked.
 type DirectionStatus struct {
 	State           State               `json:"state"`
@@ -56,6 +56,7 @@ type DirectionStatus struct {
 	QueuedPackets   int                 `json:"queued_packets"` // of those held, waiting for their transmission
 	QueuedBytes     emulation.ByteCount `json:"queued_bytes"`
 	RelayDrops      RelayDrops          `json:"relay_drops"`
+	Cut             uint64              `json:"cut_packets,omitempty"` // departed towards an interface that was set down
 	SendErrors      uint64              `json:"send_errors"`
 	SendError       string              `json:"send_error,omitempty"` // the latest
 	SendRetries     uint64              `json:"send_retries"`         // waits for room in the kernel; nothing lost
@@ -151,6 +152,7 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 
 		RefusedChanges: s.refused,
 
+		Cut:         s.cut,
 		SendErrors:  s.sendFailed,
 		SendRetries: s.sendRetry,
 		Lateness:    s.lateness.summary(),

@@ -26,7 +26,7 @@ func transferBound(w topologies.Workload, paths []topologies.Path, to string, pa
 	slowest := assumedRate
 	for _, p := range paths {
 		for i := range p.Links {
-			if rate := p.Toward(i, to).Rate; rate > 0 {
+			if rate := p.Toward(i, to).MeanRate(); rate > 0 {
 				slowest = min(slowest, rate)
 			}
 		}

@@ -26,6 +26,18 @@ type Lab interface {
 	// UsePaths makes MPTCP use these paths only, all from one host to one other; none
 	// means all there are.
 	UsePaths(paths ...topologies.Path) error
+	Timed
+}
+
+// Timed is what goes by the clock in a lab.
+type Timed interface {
+	// Arm puts the lab back to what its topology says and makes its clock wait for its
+	// start; random numbers follow from the seed from then on.
+	Arm(ctx context.Context, seed uint64) error
+	// StartClock starts the clock.
+	StartClock(ctx context.Context) error
+	// Follow tells what changes from now on.
+	Follow() (*lab.Follow, error)
 }
 
 // Config says what to run.

@@ -13,7 +13,8 @@
 // Files: config.go says what to run, arms.go plans it, run.go goes through the
 // plan, venue.go is what it asks of a venue. field.go is the lab, trial.go goes
 // through one trial there, gauge.go says which counters tell what a path carries,
-// watch.go says whether the lab still stands; simulation.go
+// changes.go starts the lab's clock for it and follows what happens, watch.go says
+// whether the lab still stands; simulation.go
 // is virtual time. bounds.go says how long a trial may take; record.go turns what was
 // measured into a result, wires.go and warnings.go say what to think of it; qlog.go
 // has the place of the engines' own traces; progress.go is what a watcher sees,

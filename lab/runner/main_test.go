@@ -23,6 +23,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/tquic"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -34,6 +35,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "relay":
 			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
 			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: allEngines()}))
 		case "agent-that-dies":
@@ -81,11 +84,13 @@ func leakedGoroutines() string {
 
 func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
 
-func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond()} }
+func testEngineList() []engine.Engine {
+	return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()}
+}
 
 // allEngines are those of the program.
 func allEngines() engine.Registry {
-	return engine.NewRegistry(append(testEngineList(), tcp.New(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine())...)
+	return engine.NewRegistry(append(testEngineList(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine())...)
 }
 
 // twoPaths is a fast and a slow impaired link between two nodes.
@@ -133,7 +138,8 @@ func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 		t.Fatal(err)
 	}
 	h := lab.Host{
-		Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"},
+		Dir:   filepath.Join(parent, "run"),
+		Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"},
 		Environment: []string{"GORACE=atexit_sleep_ms=0"}, // race builds would end a second late each
 	}
 	t.Cleanup(func() {

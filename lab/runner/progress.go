@@ -12,11 +12,12 @@ type Progress struct {
 	Round, Rounds int // from 1
 	Trial, Trials int // over all rounds, from 1
 	Arm           results.Arm
-	Elapsed       time.Duration  // of the trial's transfer
-	Bytes         int64          // delivered so far, as the receiver last said
-	Paths         []PathRate     // in the arm's order
-	BPS           float64        // sum of Paths
-	Done          *results.Trial // set once, when the trial is over; the rest is zero but for the numbering and the arm
+	Elapsed       time.Duration    // of the trial's transfer
+	Bytes         int64            // delivered so far, as the receiver last said
+	Paths         []PathRate       // in the arm's order
+	BPS           float64          // sum of Paths
+	Changes       []results.Change // what the network did since the last report
+	Done          *results.Trial   // set once, when the trial is over; the rest is zero but for the numbering and the arm
 }
 
 // PathRate is what a link carries at the moment towards the receiver, frames, in

@@ -23,6 +23,7 @@ type measurement struct {
 	wires            []lab.WireStatus // over the transfer
 	stealStart       float64
 	stolen           float64
+	changes          *changes // nil when the clock was never armed, or there is none
 }
 
 // trial makes the record.
@@ -33,6 +34,7 @@ func (m *measurement) trial() results.Trial {
 		Arm:     m.arm.Arm,
 		Bytes:   m.received,
 		StolenS: m.stolen,
+		Changes: m.changes.recorded(),
 	}
 	if m.failure != nil {
 		t.Error = m.failure.Error()

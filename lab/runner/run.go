@@ -86,6 +86,10 @@ func (r *run) start(ctx context.Context) (context.Context, error) {
 	return watched, r.writeManifest()
 }
 
+// roundSeed gives each round luck of its own, and all arms of a round the same: the
+// same losses, the same trace, the same events. The first round's is the run's.
+func (r *run) roundSeed(p planned) uint64 { return r.Seed + uint64(p.round-1)<<32 }
+
 func (r *run) writeManifest() error {
 	topology, err := json.Marshal(r.Topology)
 	if err != nil {

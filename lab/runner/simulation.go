@@ -60,7 +60,7 @@ const simulatedKeepAlive = 10 * time.Second
 func (s *simulation) config(p planned) (sim.Config, error) {
 	w := s.Experiment.Workload
 	c := sim.Config{
-		Seed:        s.Seed + uint64(p.round-1)<<32,
+		Seed:        s.roundSeed(p),
 		Bulk:        workload.Bulk{Seed: s.Seed + uint64(p.round), Bytes: w.Bytes, Duration: w.Duration, Streams: w.Streams},
 		Sender:      sim.Server,
 		Connections: w.Connections,

@@ -14,6 +14,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/workload"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 )
@@ -46,17 +47,19 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	}
 	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To}
 	var pair agents
-	m.failure = r.setUp(ctx, p, &pair)
+	m.failure = r.setUp(ctx, &m, &pair)
 	var seriesErr error
 	if m.failure == nil {
 		seriesErr = r.transfer(ctx, &m, pair, series)
 	}
 	closeErr := pair.close()
+	m.changes.stop()
 	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr)
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
-func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
+func (r *field) setUp(ctx context.Context, m *measurement, pair *agents) error {
+	p := m.planned
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
 	if err := r.usePaths(p.arm.paths...); err != nil {
@@ -67,6 +70,10 @@ func (r *field) setUp(ctx context.Context, p planned, pair *agents) error {
 		return err
 	}
 	if err := r.startAgents(ctx, pair); err != nil {
+		return err
+	}
+	// Only now: the first packet of the handshake may start the clock.
+	if m.changes, err = r.armClock(ctx, p); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, p.arm, qlog, pair); err != nil {
@@ -169,7 +176,10 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 	var sampled samples
 	sink := func(s sampler.Sample) {
 		sampled.add(series, s, received.Load())
-		r.Progress(r.progressAt(m.planned, s, received.Load()))
+		now := r.progressAt(m.planned, s, received.Load())
+		now.Changes = m.changes.take()
+		sampled.addChanges(series, now.Changes)
+		r.Progress(now)
 	}
 	var err error
 	if m.stealStart, err = r.Steal(); err != nil {
@@ -180,13 +190,20 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = fmt.Errorf("read the wires' counters: %w", err)
 		return nil
 	}
+	m.changes.begin(journal.Now())
 	s, err := sampler.Start(r.counters, sink)
 	if err != nil {
 		m.failure = err
 		return nil
 	}
+	if err := r.startClock(ctx); err != nil {
+		_, stopErr := s.Stop()
+		m.failure = errors.Join(err, stopErr)
+		return nil
+	}
 	m.failure = r.bulk(ctx, m, pair, &received)
 	m.received = received.Load()
+	m.changes.stop() // the last sample has all
 	m.totals, err = s.Stop()
 	m.failure = errors.Join(m.failure, err)
 	r.readAfter(ctx, m)
