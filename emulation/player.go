@@ -30,6 +30,7 @@ func (t turn) before(u turn) bool { return t.at < u.at || t.at == u.at && t.chan
 type ramp struct {
 	change     int // its index
 	from, to   Impairments
+	rate       Rate // the mean one of from
 	fields     Fields
 	begin, end time.Duration
 	at         time.Duration // of the next step
@@ -122,7 +123,7 @@ func (p *Player) take() {
 		return
 	}
 	p.ramps = append(p.ramps, ramp{
-		change: index, from: p.state, to: p.state.With(c.Patch), fields: c.Patch.Fields,
+		change: index, from: p.state, to: p.state.With(c.Patch), rate: p.state.MeanRate(), fields: c.Patch.Fields,
 		begin: at, end: at + c.Ramp, at: min(at+RampStep, at+c.Ramp),
 	})
 }
@@ -155,7 +156,7 @@ func (p *Player) stepRamp(index int) {
 	part := float64(r.at-r.begin) / float64(r.end-r.begin)
 	values := r.to
 	if r.at < r.end {
-		values.Rate = betweenRates(r.from.MeanRate(), r.to.Rate, part)
+		values.Rate = betweenRates(r.rate, r.to.Rate, part)
 		values.Delay = between(r.from.Delay, r.to.Delay, part)
 		values.Jitter = between(r.from.Jitter, r.to.Jitter, part)
 		values.Loss = r.from.Loss + (r.to.Loss-r.from.Loss)*part

@@ -53,3 +53,42 @@ func TestPlayerTakesTurnsInOrder(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkRampStep is what a step of a ramp costs, for the player and the direction,
+// whatever else is in force and to come.
+func BenchmarkRampStep(b *testing.B) {
+	long := &Schedule{Columns: StepRate, Steps: []Step{{Rate: mbit}}}
+	for i := range 100_000 {
+		long.Steps = append(long.Steps, Step{At: time.Duration(i+1) * ms, Rate: Rate(i+1) * 1000})
+	}
+	for _, bench := range []struct {
+		name    string
+		imp     Impairments
+		changes int
+	}{
+		{"schedule=none/changes=1", Impairments{Rate: mbit}, 0},
+		{"schedule=100000/changes=10000", Impairments{Steps: long, Queue: Queue{Time: ms}}, 9999},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			timeline := Timeline{{Every: MaxTimeline, Ramp: MaxTimeline, Patch: delayOf(time.Second)}}
+			for range bench.changes {
+				timeline = append(timeline, Change{At: MaxTimeline, Patch: lossOf(0)})
+			}
+			player := NewPlayer(bench.imp, timeline)
+			d, err := NewDirection(bench.imp, NewSeed(1, "l", "up"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				at, imp, ok := player.Step()
+				if !ok {
+					b.Fatal("the ramp has ended")
+				}
+				if err := d.Set(Time(at), imp); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package emulation
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 )
@@ -50,16 +51,28 @@ func (t Timeline) Validate(base Impairments) error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	first := slices.Clone(t)
-	slices.SortStableFunc(first, func(a, b Change) int { return int(a.At - b.At) })
-	state := base
-	for _, c := range first {
-		state = state.With(c.Patch)
+	for at, state := range t.States(base) {
 		if err := state.Validate(); err != nil {
-			return fmt.Errorf("from %v on: %w", c.At, err)
+			return fmt.Errorf("from %v on: %w", at, err)
 		}
 	}
 	return nil
+}
+
+// States goes over what each change, on its first turn, leads to from base, with the
+// time after the start.
+func (t Timeline) States(base Impairments) iter.Seq2[time.Duration, Impairments] {
+	first := slices.Clone(t)
+	slices.SortStableFunc(first, func(a, b Change) int { return int(a.At - b.At) })
+	return func(yield func(time.Duration, Impairments) bool) {
+		state := base
+		for _, c := range first {
+			state = state.With(c.Patch)
+			if !yield(c.At, state) {
+				return
+			}
+		}
+	}
 }
 
 func (c Change) validate() error {

@@ -2,12 +2,12 @@ package lab
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/emulation/netem"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/lab/netns"
 	"github.com/tquiclab/tquiclab/topologies"
@@ -33,7 +33,7 @@ func (netemBackend) check(t topologies.Topology) error {
 			continue
 		}
 		for direction, imp := range map[string]emulation.Impairments{"up": l.Up, "down": l.Down} {
-			if err := netem.Check(imp, l.MTU); err != nil {
+			for _, err := range checkNetem(imp, t.Timeline(l.Name, direction), l.MTU) {
 				errs = append(errs, fmt.Errorf("link %s %s: %w", l.Name, direction, err))
 			}
 		}
@@ -42,6 +42,20 @@ func (netemBackend) check(t topologies.Topology) error {
 		return fmt.Errorf("%w: %w; or use --backend %s", ErrUnsupported, err, BackendRelay)
 	}
 	return nil
+}
+
+// checkNetem returns what netem cannot do, at the start or in the course of time.
+func checkNetem(base emulation.Impairments, timeline emulation.Timeline, mtu int) []error {
+	var errs []error
+	if err := netem.Check(base, mtu); err != nil {
+		errs = append(errs, err)
+	}
+	for at, state := range timeline.States(base) {
+		if err := netem.Check(state, mtu); err != nil {
+			errs = append(errs, fmt.Errorf("from %v on: %w", at, err))
+		}
+	}
+	return errs
 }
 
 func (netemBackend) attach(ctx context.Context, r *raising) error {
@@ -88,8 +102,7 @@ func netemPorts(ns *netns.NS, l topologies.Link) ([2]netem.Port, error) {
 
 // netemSeed gives each direction of each link a seed of its own, as the model's.
 func netemSeed(seed uint64, link, direction string) uint64 {
-	derived := emulation.NewSeed(seed, link, direction)
-	return binary.LittleEndian.Uint64(derived[:])
+	return conductor.Seed(seed, link, direction)
 }
 
 func (netemBackend) wires(_ context.Context, l *Lab) ([]WireStatus, error) {

@@ -18,14 +18,14 @@ import (
 )
 
 func TestUpThatFailsAtAnyStepLeavesNothing(t *testing.T) {
-	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for i := range steps {
 		h, name := newHost(t), uniqueName()
-		plan := NewPlan(twoLinks(), name, BackendRelay)
+		plan := NewPlan(eventful(), name, BackendRelay)
 		broken := errors.New("broken on purpose")
 		run := plan.Steps[i].run
 		plan.Steps[i].run = func(ctx context.Context, r *raising) error { return errors.Join(run(ctx, r), broken) }
-		if _, err := h.raise(t.Context(), plan, UpConfig{Topology: twoLinks()}); !errors.Is(err, broken) {
+		if _, err := h.raise(t.Context(), plan, UpConfig{Topology: eventful()}); !errors.Is(err, broken) {
 			t.Fatalf("step %d: raise = %v, want the step's error", i, err)
 		}
 		wantNothing(t, h, name)
@@ -33,14 +33,14 @@ func TestUpThatFailsAtAnyStepLeavesNothing(t *testing.T) {
 }
 
 func TestUpThatIsInterruptedLeavesNothing(t *testing.T) {
-	steps := len(NewPlan(twoLinks(), "x", BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for i := range steps {
 		h, name := newHost(t), uniqueName()
 		ctx, cancel := context.WithCancel(t.Context())
-		plan := NewPlan(twoLinks(), name, BackendRelay)
+		plan := NewPlan(eventful(), name, BackendRelay)
 		run := plan.Steps[i].run
 		plan.Steps[i].run = func(ctx context.Context, r *raising) error { cancel(); return run(ctx, r) }
-		_, err := h.raise(ctx, plan, UpConfig{Topology: twoLinks()})
+		_, err := h.raise(ctx, plan, UpConfig{Topology: eventful()})
 		if last := i == steps-1; !errors.Is(err, context.Canceled) && !last {
 			t.Fatalf("step %d: raise = %v, want context.Canceled", i, err)
 		}
@@ -54,16 +54,15 @@ func TestUpThatIsInterruptedLeavesNothing(t *testing.T) {
 // TestKilledUp kills an up before and after each of its steps, with nobody left
 // to undo anything.
 func TestKilledUp(t *testing.T) {
-	const name = "tqlcrash"
-	steps := len(NewPlan(twoLinks(), name, BackendRelay).Steps)
+	steps := len(NewPlan(eventful(), "x", BackendRelay).Steps)
 	for n := range 2 * steps {
 		t.Run(fmt.Sprintf("point=%d", n), func(t *testing.T) {
-			h := newHost(t)
+			h, name := newHost(t), uniqueName()
 			exe, err := os.Executable()
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(exe, "die", h.Dir, fmt.Sprint(n)).CombinedOutput()
+			out, err := exec.Command(exe, "die", h.Dir, name, fmt.Sprint(n)).CombinedOutput()
 			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 				t.Fatalf("the up that was to die: %v\n%s", err, out)
 			}
@@ -72,7 +71,7 @@ func TestKilledUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				r := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name, Backend: BackendRelay})
+				r := mustUp(t, h, UpConfig{Topology: eventful(), Name: name, Backend: BackendRelay})
 				if !r.Repaired || r.AlreadyUp {
 					t.Errorf("Up after the crash = %+v, want Repaired", r)
 				}
@@ -137,6 +136,35 @@ func TestDownWithoutItsState(t *testing.T) {
 				t.Errorf("Reap = %+v, %v, want it to take %s", reaped, err, name)
 			}
 			wantNothing(t, h, name)
+		})
+	}
+}
+
+// A command that is killed early leaves folders and nothing in them that says so.
+func TestReapTakesWhatHasNoState(t *testing.T) {
+	for what, file := range map[string]string{
+		"the lock":         "lock",
+		"a lab's folder":   "labs/x/",
+		"half a state":     "labs/x/state.json.new",
+		"the labs' folder": "labs/",
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := newHost(t)
+			path := filepath.Join(h.Dir, file)
+			if err := os.MkdirAll(filepath.Join(h.Dir, filepath.Dir(file)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "/") {
+				if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := h.Reap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(h.Dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("state folder: %v, want it gone", err)
+			}
 		})
 	}
 }

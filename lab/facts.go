@@ -8,11 +8,21 @@ import (
 
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/lab/netns"
+	"github.com/tquiclab/tquiclab/topologies"
 )
 
 // Facts is what the kernel says of a lab's nodes, read back for a run's manifest.
 type Facts struct {
 	Nodes map[string]NodeFacts `json:"nodes"`
+	// Wires has the links that a backend serves, by name.
+	Wires map[string]WireFacts `json:"wires"`
+}
+
+// WireFacts is how a wire works.
+type WireFacts struct {
+	// Units: the endpoints' offloads are on, as their interfaces say, and the wire
+	// takes their units apart.
+	Units bool `json:"units"`
 }
 
 // NodeFacts is what the kernel says of one node.
@@ -38,7 +48,7 @@ func recordedSysctls() []string {
 		"net.ipv4.tcp_mtu_probing",
 		"net.mptcp.enabled", "net.mptcp.scheduler", "net.mptcp.pm_type", "net.mptcp.checksum_enabled",
 	}
-	for _, s := range link.NodeSysctls() {
+	for _, s := range append(link.ForwardingSysctls(), link.NodeSysctls()...) {
 		names = append(names, s.Name)
 	}
 	return names
@@ -46,7 +56,7 @@ func recordedSysctls() []string {
 
 // Facts reads the lab's nodes back from the kernel.
 func (l *Lab) Facts() (Facts, error) {
-	facts := Facts{Nodes: map[string]NodeFacts{}}
+	facts := Facts{Nodes: map[string]NodeFacts{}, Wires: map[string]WireFacts{}}
 	var errs []error
 	for _, n := range l.state.Topology.Nodes {
 		node, err := l.nodeFacts(n.Name)
@@ -55,7 +65,22 @@ func (l *Lab) Facts() (Facts, error) {
 		}
 		facts.Nodes[n.Name] = node
 	}
+	for _, l := range l.state.Topology.Links {
+		if l.Impaired() {
+			facts.Wires[l.Name] = WireFacts{Units: facts.sendsUnits(l)}
+		}
+	}
 	return facts, errors.Join(errs...)
+}
+
+// sendsUnits reports whether both ends of a link leave segmentation to the wire.
+func (f Facts) sendsUnits(l topologies.Link) bool {
+	for _, node := range l.Endpoints {
+		if !f.Nodes[node].Interfaces[l.Name].Offloads["tx-tcp-segmentation"] {
+			return false
+		}
+	}
+	return true
 }
 
 func (l *Lab) nodeFacts(node string) (NodeFacts, error) {

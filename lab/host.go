@@ -32,6 +32,9 @@ type Host struct {
 	// Relay is the command that becomes a relay process: it reads a relay.Spec on
 	// its standard input and serves it. Needed for labs that the relay serves.
 	Relay []string
+	// Conductor is the command that becomes a conductor: it reads a conductor.Spec on its
+	// standard input and plays it. Needed for labs with a timeline.
+	Conductor []string
 	// Environment is what processes of a lab get beside its mark, as os.Environ has
 	// it.
 	Environment []string

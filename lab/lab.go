@@ -3,11 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 
-	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/lab/netns"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -93,35 +91,6 @@ func (l *Lab) openNamespace(name string) (*netns.NS, error) {
 		return nil, err
 	}
 	return ns, nil
-}
-
-// UseLinks makes MPTCP use the named links only, in every node, until the next
-// call; no names means all links. Without it, an MPTCP connection over one link
-// would find the others by itself. An error wraps link.ErrNoMPTCP where the
-// kernel has none.
-func (l *Lab) UseLinks(names ...string) error {
-	var chosen map[string]bool
-	if len(names) > 0 {
-		chosen = map[string]bool{}
-		for _, n := range names {
-			chosen[n] = true
-		}
-	}
-	for _, n := range l.state.Topology.Nodes {
-		if err := l.announce(n.Name, announcedAddresses(l.state.Topology, n.Name, chosen)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Lab) announce(node string, addrs []netip.Addr) error {
-	ns, err := l.open(node)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	return link.SetMPTCP(ns, addrs)
 }
 
 // Release takes the lab down when it was raised with OwnerPID of this process

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -20,23 +21,23 @@ import (
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
-// testDirPrefix begins every state folder of these tests; a unix socket's path
-// in it must stay under 108 bytes, which t.TempDir's may not.
-const testDirPrefix = "tqlt-"
+// testDirPrefix begins every state folder of this process's tests; a unix socket's
+// path in it must stay under 108 bytes, which t.TempDir's may not.
+func testDirPrefix() string { return fmt.Sprintf("tqlt-%d-", os.Getpid()) }
 
 func testHost(dir string) Host {
 	exe, err := os.Executable()
 	if err != nil {
 		panic(err)
 	}
-	return Host{Dir: dir, Relay: []string{exe, "relay"}, Environment: os.Environ()}
+	return Host{Dir: dir, Relay: []string{exe, "relay"}, Conductor: []string{exe, "conduct"}, Environment: os.Environ()}
 }
 
 // newHost returns a Host with a folder of its own, and takes down at the end
 // whatever a failed test leaves in it.
-func newHost(t *testing.T) Host {
+func newHost(t testing.TB) Host {
 	t.Helper()
-	parent, err := os.MkdirTemp("", testDirPrefix)
+	parent, err := os.MkdirTemp("", testDirPrefix())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,8 @@ func wantNothing(t *testing.T, h Host, name string) {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		if n == NodeNamespace(name, "client") || n == NodeNamespace(name, "server") || strings.HasPrefix(n, namePrefix+name+".") {
+		foreign := n == NodeNamespace(name, "foreign") // a test's own file
+		if !foreign && (strings.HasPrefix(n, NodeNamespace(name, "")) || strings.HasPrefix(n, namePrefix+name+".")) {
 			t.Errorf("namespace %s is still there", n)
 		}
 	}
@@ -357,7 +359,7 @@ func TestReserveKeepsASecondMeasurementOut(t *testing.T) {
 	}
 }
 
-func TestUseLinksChoosesWhatMPTCPAnnounces(t *testing.T) {
+func TestUsePathsChoosesWhatMPTCPAnnounces(t *testing.T) {
 	h, name := newHost(t), uniqueName()
 	lab := mustUp(t, h, UpConfig{Topology: twoLinks(), Name: name}).Lab
 	for _, tt := range []struct{ links, want []string }{
@@ -365,7 +367,8 @@ func TestUseLinksChoosesWhatMPTCPAnnounces(t *testing.T) {
 		{[]string{"lan"}, []string{"10.77.1.2"}},
 		{nil, []string{"10.77.0.2", "10.77.1.2"}},
 	} {
-		if err := lab.UseLinks(tt.links...); err != nil {
+		paths := slices.DeleteFunc(twoLinks().Paths("client", "server"), func(p topologies.Path) bool { return !slices.Contains(tt.links, p.Name) })
+		if err := lab.UsePaths(paths...); err != nil {
 			t.Fatal(err)
 		}
 		out, err := exec.Command("ip", "-n", NodeNamespace(name, "server"), "mptcp", "endpoint").CombinedOutput()
@@ -378,7 +381,7 @@ func TestUseLinksChoosesWhatMPTCPAnnounces(t *testing.T) {
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, tt.want) {
-			t.Errorf("UseLinks(%v): the server announces %v, want %v", tt.links, got, tt.want)
+			t.Errorf("UsePaths(%v): the server announces %v, want %v", tt.links, got, tt.want)
 		}
 	}
 }

@@ -12,23 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation/relay"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
-// TestMain makes the test binary stand in for the program: as the relay process,
+// TestMain makes the test binary stand in for the program: as a relay or conductor,
 // and as an `up` that dies at a chosen step. After the tests it looks for
 // anything that they left.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "relay":
-			if err := relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-			os.Exit(0)
+			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "die":
-			dieAtStep(os.Args[2], os.Args[3])
+			dieAtStep(os.Args[2], os.Args[3], os.Args[4])
 		}
 	}
 	code := m.Run()
@@ -39,15 +38,23 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// dieAtStep raises the crash lab in dir and kills itself like kill -9 does: at
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// dieAtStep raises a lab of that name in dir and kills itself like kill -9 does: at
 // step n/2, before it runs when n is even and after it when n is odd.
-func dieAtStep(dir, n string) {
+func dieAtStep(dir, name, n string) {
 	at, err := strconv.Atoi(n)
 	if err != nil {
 		panic(err)
 	}
 	h := testHost(dir)
-	plan := NewPlan(twoLinks(), "tqlcrash", BackendRelay)
+	plan := NewPlan(eventful(), name, BackendRelay)
 	die := func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL); select {} }
 	for i := range plan.Steps {
 		run := plan.Steps[i].run
@@ -69,7 +76,7 @@ func dieAtStep(dir, n string) {
 		panic(err)
 	}
 	defer l.unlock()
-	_, err = h.raise(context.Background(), plan, UpConfig{Topology: twoLinks()})
+	_, err = h.raise(context.Background(), plan, UpConfig{Topology: eventful()})
 	panic(fmt.Sprintf("raise returned %v", err))
 }
 
@@ -96,4 +103,4 @@ func leftovers() []string {
 	return left
 }
 
-func isTestDir(dir string) bool { return strings.Contains(dir, testDirPrefix) }
+func isTestDir(dir string) bool { return strings.Contains(dir, testDirPrefix()) }

@@ -16,6 +16,9 @@ func TestInUserModeLinux(t *testing.T) {
 	if uml.Inside() {
 		t.Run("up", testNetemUp)
 		t.Run("auto", testNetemIsTheFirstChoice)
+		t.Run("timeline", testNetemTimeline)
+		t.Run("first-packet", testNetemFirstPacket)
+		t.Run("impair", testNetemImpair)
 		t.Run("calibrate", testNetemCalibrates)
 		t.Run("watch", testNetemWatch)
 		return
@@ -23,6 +26,7 @@ func TestInUserModeLinux(t *testing.T) {
 	uml.Run(t, uml.Config{
 		Test:    "^TestInUserModeLinux$",
 		Modules: []string{"veth", "bridge", "sch_netem"},
+		Nice:    -15, // calibrate measures times: the machine's timers are no better than its share of the CPU
 	})
 }
 

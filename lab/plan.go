@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/lab/link"
+	"github.com/tquiclab/tquiclab/lab/nat"
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
@@ -46,7 +49,7 @@ type Step struct {
 func NewPlan(t topologies.Topology, lab, backend string) Plan {
 	p := Plan{Lab: lab, Backend: backend, Topology: t}
 	for _, n := range t.Nodes {
-		p.addNamespace(NodeNamespace(lab, n.Name), "node "+n.Name, link.NodeSysctls())
+		p.addNode(n)
 	}
 	for _, l := range t.Links {
 		if l.Impaired() {
@@ -56,14 +59,26 @@ func NewPlan(t topologies.Topology, lab, backend string) Plan {
 	for i, l := range t.Links {
 		p.addLink(i, l)
 	}
+	network := t.Network()
+	for _, r := range network.Routes() {
+		p.addRoutes(r)
+	}
 	for _, n := range t.Nodes {
-		p.addMPTCP(n.Name)
+		if n.Kind == topologies.NAT {
+			p.addNAT(n)
+		}
+	}
+	for _, n := range t.Nodes {
+		p.addMPTCP(n, network)
 	}
 	if backend != BackendDirect {
 		p.addBackend()
 	}
 	for _, l := range t.Links {
 		p.addAwait(l)
+	}
+	if needsConductor(t, backend) {
+		p.addConductor()
 	}
 	return p
 }
@@ -102,19 +117,29 @@ func (p *Plan) addNamespace(name, role string, sysctls []link.Sysctl) {
 		})
 }
 
+// addNode makes a node's namespace.
+func (p *Plan) addNode(n topologies.Node) {
+	role, sysctls := "node "+n.Name, link.NodeSysctls()
+	if n.Forwards() {
+		role, sysctls = string(n.Kind)+" "+n.Name, append(link.ForwardingSysctls(), sysctls...)
+	}
+	p.addNamespace(NodeNamespace(p.Lab, n.Name), role, sysctls)
+}
+
 // addLink joins the two nodes by one pair, or by two with the wire between.
 func (p *Plan) addLink(index int, l topologies.Link) {
 	var ends [2]linkEnd
 	for i, node := range l.Endpoints {
 		ends[i] = linkEnd{
 			namespace: NodeNamespace(p.Lab, node), name: l.Name, mtu: l.MTU,
-			mac: endMAC(index, i), addresses: l.Addresses[i],
+			mac: endMAC(index, i), addresses: l.Addresses[i], noIPv6: l.Family == topologies.IPv4Only,
 		}
 	}
 	if l.Impaired() {
 		for i, end := range ends {
-			p.addPair(end, linkEnd{namespace: WireNamespace(p.Lab, l.Name), name: l.Endpoints[i], mtu: l.MTU})
-			p.addOffloads(end)
+			inner := linkEnd{namespace: WireNamespace(p.Lab, l.Name), name: l.Endpoints[i], mtu: l.MTU}
+			p.addPair(end, inner)
+			p.addOffloads(p.offload(l), end, inner)
 		}
 	} else {
 		p.addPair(ends[0], ends[1])
@@ -131,6 +156,7 @@ type linkEnd struct {
 	mtu       int
 	mac       net.HardwareAddr
 	addresses []netip.Prefix
+	noIPv6    bool
 }
 
 func (e linkEnd) String() string { return e.namespace + "/" + e.name }
@@ -138,7 +164,7 @@ func (e linkEnd) String() string { return e.namespace + "/" + e.name }
 func (e linkEnd) resolve(r *raising) link.End {
 	return link.End{
 		NS: r.spaces[e.namespace], Name: e.name, MTU: e.mtu, MAC: e.mac,
-		Alias: r.state.Mark.String(), Addresses: e.addresses,
+		Alias: r.state.Mark.String(), Addresses: e.addresses, NoIPv6: e.noIPv6,
 	}
 }
 
@@ -150,13 +176,35 @@ func (p *Plan) addPair(a, b linkEnd) {
 	})
 }
 
-func (p *Plan) addOffloads(e linkEnd) {
-	p.Steps = append(p.Steps, Step{
-		Do: "turn offloads off", What: e.String(),
-		run: func(_ context.Context, r *raising) error {
-			return link.DisableOffloads(r.spaces[e.namespace], e.name)
-		},
-	})
+// addOffloads sets the offloads of a link's end, and those of the wire's end that it
+// faces: a wire that takes units must be able to send them.
+func (p *Plan) addOffloads(offload relay.Offload, end, inner linkEnd) {
+	step := Step{
+		Do: "turn offloads off", What: end.String(),
+		run: func(_ context.Context, r *raising) error { return r.setOffloads(link.OffloadsOff, end) },
+	}
+	if offload == relay.OffloadOn {
+		step = Step{
+			Do: "leave offloads on", What: end.String() + ", " + inner.String(),
+			run: func(_ context.Context, r *raising) error {
+				set, err := unitOffloads()
+				if err != nil {
+					return err
+				}
+				return r.setOffloads(set, end, inner)
+			},
+		}
+	}
+	p.Steps = append(p.Steps, step)
+}
+
+func (r *raising) setOffloads(set link.OffloadSet, ends ...linkEnd) error {
+	for _, e := range ends {
+		if err := link.SetOffloads(r.spaces[e.namespace], e.name, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Plan) addNeighbours(e, peer linkEnd) {
@@ -174,17 +222,62 @@ func (p *Plan) addNeighbours(e, peer linkEnd) {
 	})
 }
 
-// addMPTCP lets a node's path manager announce the node's addresses, one for
-// each link: a second family would make a second subflow over the same link.
-func (p *Plan) addMPTCP(node string) {
-	announce := announcedAddresses(p.Topology, node, nil)
-	if len(announce) == 0 {
+// addRoutes lets a node reach more than its neighbours.
+func (p *Plan) addRoutes(n topologies.NodeRoutes) {
+	if len(n.Routes) == 0 {
 		return
 	}
-	name := NodeNamespace(p.Lab, node)
+	name := NodeNamespace(p.Lab, n.Node)
+	var routes []link.Route
+	for _, r := range n.Routes {
+		routes = append(routes, link.Route{To: r.To, Via: r.Via, Link: r.Link, Table: r.Table})
+	}
+	var rules []link.Rule
+	for _, r := range n.Rules {
+		rules = append(rules, link.Rule{From: r.From, Table: r.Table})
+	}
 	p.Steps = append(p.Steps, Step{
-		Do: "set MPTCP endpoints", What: fmt.Sprintf("%s: %v (left out where the kernel has no MPTCP)", name, announce),
-		run: func(_ context.Context, r *raising) error { return r.setMPTCP(name, announce) },
+		Do: "add routes", What: name + ": " + routeText(routes, rules),
+		run: func(_ context.Context, r *raising) error { return link.AddRoutes(r.spaces[name], routes, rules) },
+	})
+}
+
+// addNAT makes a node translate what comes from inside.
+func (p *Plan) addNAT(n topologies.Node) {
+	name := NodeNamespace(p.Lab, n.Name)
+	config := nat.Config{Inside: n.Inside}
+	var outside []string
+	for _, l := range p.Topology.Links {
+		end := l.End(n.Name)
+		if end < 0 || slices.Contains(n.Inside, l.Name) {
+			continue
+		}
+		out := nat.Outside{Name: l.Name}
+		for _, prefix := range l.Addresses[end] {
+			out.Addresses = append(out.Addresses, prefix.Addr())
+		}
+		config.Outside = append(config.Outside, out)
+		outside = append(outside, fmt.Sprintf("%s as %s", l.Name, joinText(out.Addresses)))
+	}
+	p.Steps = append(p.Steps, Step{
+		Do: "set up NAT", What: fmt.Sprintf("%s: from %s to %s", name, strings.Join(n.Inside, ", "), strings.Join(outside, "; ")),
+		run: func(_ context.Context, r *raising) error { return r.setUpNAT(name, config) },
+	})
+}
+
+// addMPTCP tells a host's path manager which addresses there are to use.
+func (p *Plan) addMPTCP(n topologies.Node, network *topologies.Network) {
+	if n.Forwards() {
+		return
+	}
+	endpoints := allEndpoints(p.Topology, network, n.Name)
+	if len(endpoints) == 0 {
+		return
+	}
+	name := NodeNamespace(p.Lab, n.Name)
+	p.Steps = append(p.Steps, Step{
+		Do: "set MPTCP endpoints", What: fmt.Sprintf("%s: %s (left out where the kernel has no MPTCP)", name, joinText(endpoints)),
+		run: func(_ context.Context, r *raising) error { return r.setMPTCP(name, endpoints) },
 	})
 }
 
@@ -205,25 +298,6 @@ func (p *Plan) addBackend() {
 	p.Steps = append(p.Steps, step)
 }
 
-// announcedAddresses returns the node's IPv4 address on each link, or on each of
-// the named ones.
-func announcedAddresses(t topologies.Topology, node string, links map[string]bool) []netip.Addr {
-	var addrs []netip.Addr
-	for _, l := range t.Links {
-		end := l.End(node)
-		if end < 0 || links != nil && !links[l.Name] {
-			continue
-		}
-		for _, prefix := range l.Addresses[end] {
-			if prefix.Addr().Is4() {
-				addrs = append(addrs, prefix.Addr())
-				break
-			}
-		}
-	}
-	return addrs
-}
-
 // endMAC returns the address of one end of a link: locally administered, the
 // same for the same file.
 func endMAC(index, end int) net.HardwareAddr {
@@ -239,6 +313,35 @@ func addressText(e linkEnd) string {
 		text[i] = a.String()
 	}
 	return " " + e.namespace + ": " + strings.Join(text, ", ")
+}
+
+// routeText says which networks are reached by which way.
+func routeText(routes []link.Route, rules []link.Rule) string {
+	var ways []string
+	networks := map[string][]string{}
+	for _, r := range routes {
+		way := r.Way()
+		if networks[way] == nil {
+			ways = append(ways, way)
+		}
+		networks[way] = append(networks[way], r.To.String())
+	}
+	var text []string
+	for _, r := range rules {
+		text = append(text, r.String())
+	}
+	for _, way := range ways {
+		text = append(text, way+": "+strings.Join(networks[way], ", "))
+	}
+	return strings.Join(text, "; ")
+}
+
+func joinText[T fmt.Stringer](values []T) string {
+	text := make([]string, len(values))
+	for i, v := range values {
+		text[i] = v.String()
+	}
+	return strings.Join(text, ", ")
 }
 
 func sysctlText(sysctls []link.Sysctl) string {

@@ -27,6 +27,9 @@ func (p Process) String() string { return fmt.Sprintf("%d (%s)", p.PID, p.Comman
 const (
 	endGrace = 2 * time.Second
 	endPoll  = 5 * time.Millisecond
+	// killGrace is how long a killed process may take: the kernel closes its files one
+	// after the other, some 20 ms each for a packet socket.
+	killGrace = 30 * time.Second
 )
 
 // scanProcesses returns the processes for which keep says yes, except this one.
@@ -115,25 +118,29 @@ func endProcess(ctx context.Context, pid int, accept func(Mark) bool) error {
 	if mark, ok := processMark(proc); !ok || !accept(mark) {
 		return nil // ended, or another process by now
 	}
-	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
-		err := unix.PidfdSendSignal(fd, signal, nil, 0)
+	for _, try := range []struct {
+		ctx    context.Context
+		signal unix.Signal
+		grace  time.Duration
+	}{{ctx, unix.SIGTERM, endGrace}, {context.WithoutCancel(ctx), unix.SIGKILL, killGrace}} {
+		err := unix.PidfdSendSignal(fd, try.signal, nil, 0)
 		if errors.Is(err, unix.ESRCH) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("end process %d: %w", pid, err)
 		}
-		if ended(ctx, fd) {
+		if ended(try.ctx, fd, try.grace) {
 			return nil
 		}
 	}
 	return fmt.Errorf("process %d does not end: it may be stuck in the kernel; try again", pid)
 }
 
-// ended waits until the pidfd's process has ended, endGrace at most.
-func ended(ctx context.Context, pidfd int) bool {
+// ended waits until the pidfd's process has ended, for so long at most.
+func ended(ctx context.Context, pidfd int, grace time.Duration) bool {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	deadline := time.Now().Add(endGrace)
+	deadline := time.Now().Add(grace)
 	for time.Now().Before(deadline) {
 		n, err := unix.Poll(fds, int(endPoll.Milliseconds()))
 		if n > 0 && err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 )
 
@@ -25,11 +26,15 @@ func (r remains) whole() bool { return r.any() && r.broken == "" }
 // examine looks at a lab from outside: state, namespaces, processes.
 func (h Host) examine(name string) (remains, error) {
 	var found remains
+	_, err := os.Lstat(h.labDir(name))
+	found.folder = err == nil // also one in which no state was written yet
 	s, err := h.load(name)
-	found.folder = !errors.Is(err, ErrNotUp)
-	if err == nil {
+	switch {
+	case err == nil:
 		found.state = s
-	} else if found.folder {
+	case errors.Is(err, ErrNotUp):
+		found.broken = "its state is gone"
+	default:
 		found.broken = err.Error()
 	}
 	spaces, err := h.namespacesOf(name, s)
@@ -63,14 +68,14 @@ func (h Host) examine(name string) (remains, error) {
 func (r remains) diagnose() string {
 	s := r.state
 	switch {
-	case !r.folder:
-		return "its state is gone"
 	case s.Phase != phaseUp:
 		return fmt.Sprintf("process %d was %s it and is gone", s.Maker.PID, s.Phase)
 	case s.Owner != nil && !s.Owner.alive():
 		return fmt.Sprintf("the run that raised it (process %d) is gone", s.Owner.PID)
 	case s.Backend == BackendRelay && (s.Relay == nil || !s.Relay.alive()):
 		return "its relay process died"
+	case needsConductor(s.Topology, s.Backend) && (s.Conductor == nil || !s.Conductor.alive()):
+		return "its conductor process died"
 	}
 	for _, name := range s.Namespaces {
 		if !slices.Contains(r.namespaces, name) {
@@ -93,7 +98,21 @@ func (h Host) Reap(ctx context.Context) ([]DownResult, error) {
 			results = append(results, r)
 		}
 	}
+	errs = append(errs, h.removeEmpty(ctx))
 	return results, errors.Join(errs...)
+}
+
+// removeEmpty removes the folders that a command made which ended before it made
+// anything else, if no lab is there.
+func (h Host) removeEmpty(ctx context.Context) error {
+	if _, err := os.Lstat(h.dir()); err != nil {
+		return nil // nothing to remove
+	}
+	l, err := h.lockLabs(ctx)
+	if err != nil {
+		return err
+	}
+	return h.release(l)
 }
 
 func (h Host) reapOne(ctx context.Context, name string) (DownResult, error) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/netns"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -34,6 +35,7 @@ type state struct {
 	Topology   topologies.Topology `json:"topology"`
 	Namespaces []string            `json:"namespaces"` // made, or about to be
 	Relay      *processRef         `json:"relay,omitempty"`
+	Conductor  *processRef         `json:"conductor,omitempty"`
 	Created    time.Time           `json:"created"`
 }
 
@@ -41,6 +43,14 @@ func (h Host) labsDir() string               { return filepath.Join(h.dir(), "la
 func (h Host) labDir(lab string) string      { return filepath.Join(h.labsDir(), lab) }
 func (h Host) relaySocket(lab string) string { return filepath.Join(h.labDir(lab), "relay.sock") }
 func (h Host) relayLog(lab string) string    { return filepath.Join(h.labDir(lab), "relay.log") }
+
+func (h Host) conductorSocket(lab string) string {
+	return filepath.Join(h.labDir(lab), "conductor.sock")
+}
+
+func (h Host) conductorLog(lab string) string { return filepath.Join(h.labDir(lab), "conductor.log") }
+
+func (h Host) journal(lab string) string { return filepath.Join(h.labDir(lab), journal.FileName) }
 
 // save writes the state atomically: a reader sees the old one or the new one.
 func (h Host) save(s state) error {

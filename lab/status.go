@@ -11,9 +11,12 @@ import (
 
 // WireStatus is what an impaired link has done since the lab came up.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link string `json:"link"`
+	// Units: the endpoints leave segmentation to the wire, which counts wire packets all
+	// the same.
+	Units bool            `json:"units,omitempty"`
+	Up    DirectionStatus `json:"up"`
+	Down  DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is one direction of a wire. What arrived has passed, was
@@ -82,6 +85,8 @@ type Status struct {
 	Created    time.Time         `json:"created"`
 	Owner      int               `json:"owner_pid,omitempty"` // the run that the lab belongs to
 	Relay      int               `json:"relay_pid,omitempty"`
+	Conductor  int               `json:"conductor_pid,omitempty"`
+	Clock      *ClockStatus      `json:"clock,omitempty"` // where something goes by it
 	Nodes      []NodeStatus      `json:"nodes"`
 	Links      []topologies.Link `json:"links"`
 	Wires      []WireStatus      `json:"wires"`
@@ -140,12 +145,20 @@ func (h Host) Status(ctx context.Context, name string) (Status, error) {
 	if s.Relay != nil {
 		status.Relay = s.Relay.PID
 	}
+	if s.Conductor != nil {
+		status.Conductor = s.Conductor.PID
+	}
 	status.Nodes, err = h.nodeStatus(s)
 	if s.Phase == phaseUp {
 		var wiresErr error
 		l := &Lab{host: h, state: s}
 		if status.Wires, wiresErr = l.Wires(ctx); wiresErr != nil {
 			status.WiresError = wiresErr.Error()
+		}
+		if len(s.Topology.Events) > 0 {
+			if clock, err := l.Clock(ctx); err == nil {
+				status.Clock = &clock
+			}
 		}
 	}
 	return status, err

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"time"
 
 	"github.com/tquiclab/tquiclab/lab/link"
+	"github.com/tquiclab/tquiclab/lab/nat"
 	"github.com/tquiclab/tquiclab/lab/netns"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -132,9 +132,13 @@ func (h Host) newRaising(p Plan, c UpConfig) (*raising, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, err := p.namespaces()
+	if err != nil {
+		return nil, err
+	}
 	r := &raising{host: h, plan: p, spaces: map[string]*netns.NS{}, state: state{
 		Version: stateVersion, Mark: mark, Phase: phaseRaising, Maker: maker,
-		Backend: p.Backend, Topology: p.Topology, Created: time.Now().UTC(),
+		Backend: p.Backend, Topology: p.Topology, Namespaces: names, Created: time.Now().UTC(),
 	}}
 	if c.OwnerPID != 0 {
 		owner, err := refOf(c.OwnerPID)
@@ -158,16 +162,23 @@ func (r *raising) runSteps(ctx context.Context) error {
 	return nil
 }
 
-// createNamespace records the name before it makes the namespace. A name that is
-// taken is never recorded, so that its owner keeps it.
+// namespaces returns the names that the plan is going to make, to be recorded before
+// any of them is. A name that is taken is never recorded, so that its owner keeps it.
+func (p Plan) namespaces() ([]string, error) {
+	var names []string
+	for _, s := range p.Steps {
+		if s.namespace == "" {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(netns.Dir, s.namespace)); !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s exists and is not this lab's: remove it with `ip netns del %s` if nobody needs it, or give the lab another --name", s.namespace, s.namespace)
+		}
+		names = append(names, s.namespace)
+	}
+	return names, nil
+}
+
 func (r *raising) createNamespace(name string) error {
-	if _, err := os.Lstat(filepath.Join(netns.Dir, name)); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s exists and is not this lab's: remove it with `ip netns del %s` if nobody needs it, or give the lab another --name", name, name)
-	}
-	r.state.Namespaces = append(r.state.Namespaces, name)
-	if err := r.host.save(r.state); err != nil {
-		return err
-	}
 	ns, err := netns.Create(name, r.state.Mark.String())
 	if err != nil {
 		return err
@@ -178,11 +189,19 @@ func (r *raising) createNamespace(name string) error {
 
 // setMPTCP leaves out a kernel without MPTCP: whoever runs an mptcp engine is
 // told then.
-func (r *raising) setMPTCP(namespace string, announce []netip.Addr) error {
-	err := link.SetMPTCP(r.spaces[namespace], announce)
+func (r *raising) setMPTCP(namespace string, endpoints []link.Endpoint) error {
+	err := link.SetMPTCP(r.spaces[namespace], endpoints)
 	if errors.Is(err, link.ErrNoMPTCP) {
 		r.host.log().Debug("MPTCP left out", "namespace", namespace, "because", err)
 		return nil
+	}
+	return err
+}
+
+func (r *raising) setUpNAT(namespace string, config nat.Config) error {
+	err := nat.SetUp(r.spaces[namespace], config)
+	if errors.Is(err, nat.ErrNotSupported) {
+		return fmt.Errorf("%w: %w: use a topology without NATs, or a kernel that has it", ErrUnsupported, err)
 	}
 	return err
 }

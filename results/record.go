@@ -50,6 +50,18 @@ type Trial struct {
 	Sender             Usage       `json:"sender"`
 	Receiver           Usage       `json:"receiver"`
 	StolenS            float64     `json:"stolen_s"` // CPU time that the host took away during the trial
+	// Changes are what the network did meanwhile, in order: at most the first 1000, all of
+	// them are in the series.
+	Changes []Change `json:"changes,omitempty"`
+}
+
+// Change is something that changed in the network.
+type Change struct {
+	TMS    float64 `json:"t_ms"`              // since the transfer began; negative: while it was set up
+	What   string  `json:"what"`              // for people: "lte down"
+	By     string  `json:"by"`                // timeline or hand
+	LateMS float64 `json:"late_ms,omitempty"` // behind the timeline
+	Error  string  `json:"error,omitempty"`   // it did not take effect
 }
 
 // TrialPath is one link's part of a trial, for the direction that carries the

@@ -37,6 +37,7 @@ func filledSummary() Summary {
 			}},
 			Latency: &Latency{P50: 30, P99: 90, P999: 120, Max: 180}, StallMaxMS: 41,
 			Sender: usage, Receiver: usage, StolenS: 0.01,
+			Changes: []Change{{TMS: 1200, What: "lte down", By: "timeline", LateMS: 0.1, Error: "none"}},
 		}},
 		Arms: []ArmSummary{{
 			Arm:     arm,

@@ -50,14 +50,16 @@ type subnet struct {
 
 // addresses fills in the addresses of the link at index i and returns its
 // subnets, for the check against other links.
-func (d *decoder) addresses(i int, l *fileLink, endpoints [2]string) ([2][]netip.Prefix, []subnet) {
-	given := d.givenAddresses(l, endpoints)
+func (d *decoder) addresses(i int, l *fileLink, carries Family, endpoints [2]string) ([2][]netip.Prefix, []subnet) {
+	given := d.givenAddresses(l, carries, endpoints)
 	var out [2][]netip.Prefix
 	var subnets []subnet
 	for f := range families {
 		a, b := given[0][f], given[1][f]
 		s := subnet{link: l.name.value}
 		switch {
+		case !carries.has(f):
+			continue
 		case a.state == absent && b.state == absent:
 			a.value, b.value = defaultPrefix(f, i, 0), defaultPrefix(f, i, 1)
 			s.at = l.name.place
@@ -83,7 +85,7 @@ func (d *decoder) addresses(i int, l *fileLink, endpoints [2]string) ([2][]netip
 }
 
 // givenAddresses returns what the file sets, by endpoint and family.
-func (d *decoder) givenAddresses(l *fileLink, endpoints [2]string) (given [2][families]field[netip.Prefix]) {
+func (d *decoder) givenAddresses(l *fileLink, carries Family, endpoints [2]string) (given [2][families]field[netip.Prefix]) {
 	for _, end := range l.addresses.value {
 		i := -1
 		for j, name := range endpoints {
@@ -106,6 +108,10 @@ func (d *decoder) givenAddresses(l *fileLink, endpoints [2]string) (given [2][fa
 				continue
 			}
 			f := familyOf(p.value.Addr())
+			if !carries.has(f) {
+				d.problem(p.place, Problem{Text: fmt.Sprintf("an %v address on a link with family: %s", f, carries), Expected: "addresses of that family alone"})
+				continue
+			}
 			if before := given[i][f]; before.state != absent {
 				if before.state == good {
 					d.problem(p.place, Problem{Text: fmt.Sprintf("a second %v address", f), Expected: "at most one of each family"})

@@ -2,16 +2,19 @@ package topologies
 
 import (
 	"embed"
+	"io/fs"
 	"slices"
 	"strings"
 )
 
-//go:embed catalog/*.yaml
+//go:embed catalog
 var catalogFiles embed.FS
 
 // Entry is a topology of the embedded catalogue.
 type Entry struct {
-	Name        string // of the topology, and of its file without .yaml
+	// Name is the path of its file without .yaml: bench/jit-5. With dashes for its
+	// slashes it is the topology's name.
+	Name        string
 	Description string // one line
 	Source      []byte // the file
 }
@@ -19,22 +22,25 @@ type Entry struct {
 // Catalog returns the embedded topologies by name. The description is each
 // file's first line, which is a comment.
 func Catalog() []Entry {
-	files, err := catalogFiles.ReadDir("catalog")
-	if err != nil {
-		panic("topologies: the embedded catalogue cannot be read: " + err.Error())
-	}
 	var entries []Entry
-	for _, f := range files {
-		source, err := catalogFiles.ReadFile("catalog/" + f.Name())
+	err := fs.WalkDir(catalogFiles, "catalog", func(path string, f fs.DirEntry, err error) error {
+		if err != nil || f.IsDir() {
+			return err
+		}
+		source, err := catalogFiles.ReadFile(path)
 		if err != nil {
-			panic("topologies: the embedded catalogue cannot be read: " + err.Error())
+			return err
 		}
 		first, _, _ := strings.Cut(string(source), "\n")
 		entries = append(entries, Entry{
-			Name:        strings.TrimSuffix(f.Name(), ".yaml"),
+			Name:        strings.TrimSuffix(strings.TrimPrefix(path, "catalog/"), ".yaml"),
 			Description: strings.TrimSpace(strings.TrimPrefix(first, "#")),
 			Source:      source,
 		})
+		return nil
+	})
+	if err != nil {
+		panic("topologies: the embedded catalogue cannot be read: " + err.Error())
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries

@@ -11,6 +11,9 @@ import (
 type decoder struct {
 	file     string
 	problems Problems
+	traces   traces
+	// parts are the mappings that change a part of what is there and keep the rest.
+	parts map[*yaml.Node]bool
 }
 
 func (d *decoder) report(at position, p Problem) {
@@ -59,7 +62,8 @@ const (
 type field[V any] struct {
 	place
 	state state
-	value V // what could be read of it, also when bad
+	part  bool // a mapping that keeps what it does not have
+	value V    // what could be read of it, also when bad
 }
 
 // or returns the value, or fallback where the file gives no usable one.
@@ -86,6 +90,7 @@ func at[T, V any](of func(*T) *field[V], read func(d *decoder, n node) (V, bool)
 		f := of(into)
 		f.place = n.place()
 		f.state = bad
+		f.part = d.parts[n.Node]
 		var ok bool
 		if f.value, ok = read(d, n); ok {
 			f.state = good
@@ -121,7 +126,7 @@ func mapping[T any](keys []key[T], elsewhere map[string]string) func(d *decoder,
 			given[p.Nearest] = true // misspelt, not missing
 		})
 		for _, k := range keys {
-			if ok && k.required && !given[k.name] {
+			if ok && k.required && !given[k.name] && !d.parts[n.Node] {
 				d.problem(n.place(), Problem{Text: "no key " + quote(k.name), Expected: k.name + ": " + k.doc})
 			}
 		}

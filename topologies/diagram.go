@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/tquiclab/tquiclab/emulation"
 )
 
 // Diagram returns a picture of the topology, one line per link:
@@ -33,35 +31,6 @@ func directions(l Link) string {
 		return "both ways " + Summary(l.Up)
 	}
 	return "up " + Summary(l.Up) + ", down " + Summary(l.Down)
-}
-
-// Summary returns what a direction does, in a few words: 12mbit 35ms±5ms loss
-// 0.01% queue 300ms.
-func Summary(i emulation.Impairments) string {
-	if i.IsZero() {
-		return "unimpaired"
-	}
-	var words []string
-	if i.Rate != 0 {
-		words = append(words, FormatRate(i.Rate))
-	}
-	if i.Delay != 0 {
-		delay := FormatTime(i.Delay)
-		if i.Jitter != 0 {
-			delay += "±" + FormatTime(i.Jitter)
-		}
-		words = append(words, delay)
-	}
-	if i.Loss != 0 {
-		words = append(words, "loss "+FormatPercent(i.Loss))
-	}
-	if i.Queue != (emulation.Queue{}) {
-		words = append(words, "queue "+FormatQueue(i.Queue))
-	}
-	if i.MTU != 0 {
-		words = append(words, fmt.Sprintf("wire mtu %d", i.MTU))
-	}
-	return strings.Join(words, " ")
 }
 
 func pad(s string, width int) string {

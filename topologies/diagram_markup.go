@@ -32,7 +32,7 @@ func Mermaid(t Topology) string {
 // Mermaid has for them (mermaid.js.org, flowchart: entity codes).
 func mermaidText(text string) string {
 	var b strings.Builder
-	for _, r := range oneLine(text) {
+	for _, r := range printable(text) {
 		if strings.ContainsRune("\"#&<>`|\\;", r) {
 			fmt.Fprintf(&b, "#%d;", r)
 			continue
@@ -63,14 +63,14 @@ func DOT(t Topology) string {
 func dotText(lines ...string) string {
 	quoted := make([]string, len(lines))
 	for i, l := range lines {
-		quoted[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(oneLine(l))
+		quoted[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(printable(l))
 	}
 	return `"` + strings.Join(quoted, `\n`) + `"`
 }
 
-// oneLine makes control characters, which could end a line or hide what follows,
+// printable makes control characters, which could end a line or hide what follows,
 // spaces.
-func oneLine(text string) string {
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' {
 			return ' '

@@ -183,6 +183,6 @@ func (d drawing) drawCell(b *strings.Builder, i int) {
 // xmlText writes text so that XML takes it for text and nothing else.
 func xmlText(text string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(oneLine(text))) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(printable(text))) // a Builder takes everything
 	return b.String()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,21 +19,69 @@ func page(t *testing.T) string {
 	return string(data)
 }
 
-// TestDocsExample: the example is a topology, follows the schema, and has every key.
-func TestDocsExample(t *testing.T) {
-	_, rest, _ := strings.Cut(page(t), "```yaml\n")
-	example, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("no example")
+// examples returns the page's examples as whole topologies: those of a link are its
+// keys, those of events a list.
+func examples(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, m := range regexp.MustCompile("(?s)```yaml( [a-z]+)?\n(.*?)```").FindAllStringSubmatch(page(t), -1) {
+		kind, text := strings.TrimSpace(m[1]), m[2]
+		switch kind {
+		case "link":
+			text = "name: lab\nnodes: {a: {}, b: {}}\nlinks:\n  - name: x\n    endpoints: [a, b]\n" + indent(text, "    ")
+		case "events":
+			text = "name: lab\nnodes: {a: {}, home: {kind: nat, inside: [lte]}, b: {}}\nlinks:\n" +
+				"  - {name: lte, endpoints: [a, home], profile: lte}\n  - {name: wifi, endpoints: [home, b], profile: wifi}\nevents:\n" + indent(text, "  ")
+		}
+		out = append(out, text)
 	}
-	mustParse(t, example)
-	if problem := invalid(t, decodedSchema(t), asEditor(t, []byte(example)), ""); problem != "" {
-		t.Error(problem)
+	return out
+}
+
+func indent(text, by string) string {
+	return regexp.MustCompile("(?m)^(.)").ReplaceAllString(text, by+"$1")
+}
+
+// TestDocsExamples: each example is a topology and follows the schema, and together
+// they have every key.
+func TestDocsExamples(t *testing.T) {
+	f := newFolder(t, map[string]string{"drive.up": "1\n2\n", "measured.dist": "-8192 8192\n", "bus.csv": "time_s,rate_mbit\n0,10\n1,2\n"})
+	all := ""
+	for _, example := range examples(t) {
+		all += example
+		topology, err := Loader{Engines: knownEngines(), Dir: string(f)}.Parse("example.yaml", []byte(example))
+		if err != nil {
+			t.Errorf("%v\n%s", err, example)
+			continue
+		}
+		checkSound(t, topology)
+		if problem := invalid(t, decodedSchema(t), asEditor(t, []byte(example)), ""); problem != "" {
+			t.Error(problem)
+		}
 	}
 	for _, k := range allKeys() {
-		// A workload has a duration or bytes, not both.
-		if k != "duration" && !regexp.MustCompile(`(?m)(^|[\s{,])`+k+`:(\s|$)`).MatchString(example) {
-			t.Errorf("the example does not use %s", k)
+		if !regexp.MustCompile(`(?m)(^|[\s{,])`+k+`:(\s|$)`).MatchString(all) && !slices.Contains([]string{"duration", "sha256"}, k) {
+			t.Errorf("no example uses %s", k)
+		}
+	}
+}
+
+// TestDocsImpair: the changes by hand that the page shows are ones.
+func TestDocsImpair(t *testing.T) {
+	lines := regexp.MustCompile(`(?m)^    tquiclab impair lab lte (.*)$`).FindAllStringSubmatch(page(t), -1)
+	if len(lines) < 3 {
+		t.Errorf("%d examples", len(lines))
+	}
+	for _, line := range lines {
+		var words []string
+		for _, w := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line[1], -1) {
+			words = append(words, strings.Trim(w, "'"))
+		}
+		base := changing()
+		base.Up, base.Down.Jitter = base.Down, 0
+		base.Up.Jitter, base.Down.Jitter = 5e6, 5e6
+		if _, err := (Loader{}).ParsePatch(words, base); err != nil {
+			t.Errorf("%q: %v", words, err)
 		}
 	}
 }
@@ -63,19 +112,25 @@ func TestDocsTables(t *testing.T) {
 func docsSummary(s string) string {
 	s = regexp.MustCompile(`[0-9.]+[a-z%]+`).ReplaceAllString(s, "`$0`")
 	s = strings.ReplaceAll(s, "±", " ± ")
-	return regexp.MustCompile("` (`|loss|queue)").ReplaceAllString(s, "`, $1")
+	return regexp.MustCompile("` (`|loss|queue|slot)").ReplaceAllString(s, "`, $1")
 }
 
 func allKeys() []string {
-	keys := append(keyNames(fileKeys(nil)), keyNames(linkKeys(nil))...)
-	keys = append(keys, keyNames(directionKeys())...)
-	keys = append(keys, keyNames(experimentKeys())...)
-	return append(keys, keyNames(workloadKeys())...)
+	var keys []string
+	for _, names := range [][]string{
+		keyNames(fileKeys(nil)), keyNames(nodeKeys()), keyNames(linkKeys(nil)), keyNames(directionKeys()), keyNames(jitterKeys()),
+		keyNames(lossKeys()), keyNames(gilbertElliottKeys()), keyNames(fourStateKeys()), keyNames(reorderKeys()), keyNames(slotKeys()),
+		keyNames(queueKeys()), keyNames(mtuKeys()), keyNames(capacityKeys()), keyNames(stepsKeys()), keyNames(stepKeys()),
+		keyNames(eventKeys()), keyNames(experimentKeys()), keyNames(workloadKeys()),
+	} {
+		keys = append(keys, names...)
+	}
+	return keys
 }
 
 // TestDocsProblem: the problem that the page shows is what a user sees.
 func TestDocsProblem(t *testing.T) {
-	text := "name: lab\nnodes:\n  client:\n  server:\nlinks:\n  - name: lte\n    profile: lt\n    endpoints: [client, server]\n"
+	text := "name: lab\nnodes:\n  client:\n  server:\nlinks:\n  - name: lte\n    profle: lte\n    endpoints: [client, server]\n"
 	_, err := Loader{}.Parse("lab.yaml", []byte(text))
 	if err == nil || !strings.Contains(page(t), "\n    "+err.Error()+"\n") {
 		t.Errorf("the page does not show\n%v", err)

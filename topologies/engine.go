@@ -8,8 +8,8 @@ import (
 )
 
 // EngineRef is an item of an experiment's list of engines: an engine, and the
-// links that its arm is pinned to. Without links the arm uses every link between
-// the two nodes that its engine can use.
+// links that its arm is pinned to: those that the paths between the experiment's two
+// hosts begin with. Without links the arm uses every path that its engine can use.
 type EngineRef struct {
 	Name  string   // up to 63 bytes of lower-case letters, digits and dashes
 	Links []string // in the order written
@@ -88,12 +88,8 @@ func (r EngineRef) arm() string {
 // use, as one error, or nil. known lists the engines; nil means that any name
 // will do.
 func (t Topology) CheckEngine(ref EngineRef, from, to string, known []string) error {
-	var joining []string
-	for _, l := range t.Between(from, to) {
-		joining = append(joining, l.Name)
-	}
 	var errs []error
-	for _, p := range checkEngine(ref, t.Links, joining, known) {
+	for _, p := range checkEngine(ref, t.Links, t.PathNames(from, to), known) {
 		errs = append(errs, errors.New(sentence(p.Text, p.Expected, p.Nearest)))
 	}
 	return errors.Join(errs...)

@@ -1,9 +1,14 @@
 package topologies
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tquiclab/tquiclab/emulation"
+)
 
 // experiment returns nil where the file has none.
-func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], links []Link, engines []string) *Experiment {
+func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], t Topology, engines []string) *Experiment {
 	if f.state != good {
 		return nil
 	}
@@ -17,30 +22,39 @@ func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], li
 	}
 	var joining []string
 	if fromOK && toOK {
-		joining = d.joining(e, links)
+		joining = d.joining(e, t)
 	}
-	out.Engines = d.engines(e, links, joining, engines)
+	out.Engines = d.engines(e, t.Links, joining, engines)
 	return out
 }
 
-// joining returns the names of the links between the experiment's two nodes.
-func (d *decoder) joining(e *fileExperiment, links []Link) []string {
+// joining returns the names of the links that an arm may be pinned to: the first of
+// each path between the experiment's two nodes.
+func (d *decoder) joining(e *fileExperiment, t Topology) []string {
 	from, to := e.from.value, e.to.value
 	if from == to {
 		d.problem(e.to.place, Problem{Text: fmt.Sprintf("node %s sends to itself", quote(to)), Expected: "a node other than from"})
 		return nil
 	}
-	if links == nil {
+	if t.Links == nil {
 		return nil
 	}
-	var names []string
-	for _, l := range links {
-		if l.joins(from, to) {
-			names = append(names, l.Name)
+	sound := true
+	for _, f := range []field[string]{e.from, e.to} {
+		for _, n := range t.Nodes {
+			if n.Name == f.value && n.Forwards() {
+				d.problem(f.place, Problem{Text: fmt.Sprintf("node %s is a %v", quote(n.Name), n.Kind), Expected: "a host: routers and NATs only pass packets on"})
+				sound = false
+			}
 		}
 	}
-	if names == nil {
-		d.problem(e.to.place, Problem{Text: fmt.Sprintf("no link joins %s and %s", quote(from), quote(to)), Expected: "two nodes with a link between them"})
+	if !sound {
+		return nil
+	}
+	names := t.PathNames(from, to)
+	if len(names) == 0 {
+		d.problem(e.to.place, Problem{Text: fmt.Sprintf("no path joins %s and %s", quote(from), quote(to)), Expected: "two hosts with a link between them, or routers and NATs that lead from one to the other"})
+		return nil
 	}
 	return names
 }
@@ -108,4 +122,16 @@ func such(words []string) string {
 // DefaultWorkload is what an experiment runs that says nothing of its workload.
 func DefaultWorkload() Workload {
 	return Workload{Kind: defaultKind, Duration: defaultDuration, Streams: 1, Connections: 1}
+}
+
+// CheckExperiment returns what is wrong with an experiment that was put into a
+// resolved topology, as Problems, by the rules for files. It reads no files.
+func (l Loader) CheckExperiment(t Topology) error {
+	t.Events, t.Traces = nil, nil
+	t.Links = slices.Clone(t.Links)
+	for i := range t.Links {
+		t.Links[i].Profile, t.Links[i].Up, t.Links[i].Down = "", emulation.Impairments{}, emulation.Impairments{}
+	}
+	_, err := l.Parse("experiment", []byte(Show(t)))
+	return err
 }

@@ -15,9 +15,11 @@ const (
 	maxStreams     = 1024
 	maxConnections = 256
 	maxRounds      = 10_000
-	// minMTU: IPv6 asks for 1280 bytes of every link (RFC 8200 section 5), and
-	// every link here carries IPv6.
+	// minMTU: IPv6 asks for 1280 bytes of every link (RFC 8200 section 5).
 	minMTU = 1280
+	// minMTU4 is for links without IPv6: every host takes an IPv4 packet of 576 bytes
+	// (RFC 791 section 3.1).
+	minMTU4 = 576
 	// maxMTU is the largest IP packet without jumbograms, and veth's limit.
 	maxMTU = 65_535
 )
@@ -35,8 +37,10 @@ const (
 type file struct {
 	name       field[string]
 	seed       field[uint64]
-	nodes      field[[]field[string]]
+	start      field[Start]
+	nodes      field[[]fileNode]
 	links      field[[]field[fileLink]]
+	events     field[[]field[fileEvent]]
 	experiment field[fileExperiment]
 }
 
@@ -45,18 +49,10 @@ type fileLink struct {
 	endpoints field[[]field[string]]
 	profile   field[string]
 	mtu       field[uint64]
+	family    field[Family]
+	wired     field[bool]
 	up, down  field[direction]
 	addresses field[[]fileEnd]
-}
-
-// direction is what a file, or a profile, says about one direction.
-type direction struct {
-	rate   field[emulation.Rate]
-	delay  field[time.Duration]
-	jitter field[time.Duration]
-	loss   field[float64]
-	queue  field[emulation.Queue]
-	mtu    field[uint64]
 }
 
 // fileEnd is one endpoint's entry under addresses.
@@ -95,14 +91,24 @@ func fileKeys(profiles []string) []key[file] {
 			decode: at(func(f *file) *field[uint64] { return &f.seed }, integer("a seed", 0, maxSeed)),
 		},
 		{
-			name: "nodes", required: true, doc: "the hosts of the lab, each a network namespace, as in {client: {}, server: {}}",
+			name: "start", doc: "when the clock of steps, traces and events starts: first-packet on any wire (the default), up or manual",
+			schema: wordSchema(words(starts())),
+			decode: at(func(f *file) *field[Start] { return &f.start }, wordOf("start", starts())),
+		},
+		{
+			name: "nodes", required: true, doc: "the nodes of the lab, each a network namespace, as in {client: {}, middle: {kind: router}}",
 			schema: nodesSchema(),
-			decode: at(func(f *file) *field[[]field[string]] { return &f.nodes }, nodes),
+			decode: at(func(f *file) *field[[]fileNode] { return &f.nodes }, nodes),
 		},
 		{
 			name: "links", required: true, doc: "the connections between nodes, a list",
 			schema: listSchema(objectSchema(linkKeys(profiles)), 1, maxLinks),
 			decode: at(func(f *file) *field[[]field[fileLink]] { return &f.links }, list(mapping(linkKeys(profiles), misplacedInLink()))),
+		},
+		{
+			name: "events", doc: "what changes in the course of time, a list such as [{at: 5s, link: lte, down: 2s}]",
+			schema: listSchema(objectSchema(eventKeys()), 0, maxEvents),
+			decode: at(func(f *file) *field[[]field[fileEvent]] { return &f.events }, list(mapping(eventKeys(), nil))),
 		},
 		{
 			name: "experiment", doc: "what `run` does with the lab",
@@ -131,8 +137,18 @@ func linkKeys(profiles []string) []key[fileLink] {
 		},
 		{
 			name: "mtu", doc: "MTU of the interfaces in bytes, 1500 unless set",
-			schema: integerSchema(minMTU, maxMTU).with("default", defaultMTU),
+			schema: integerSchema(minMTU4, maxMTU).with("default", defaultMTU),
 			decode: at(func(l *fileLink) *field[uint64] { return &l.mtu }, mtu),
+		},
+		{
+			name: "family", doc: "the only IP version that it carries: ipv4 or ipv6; both unless set",
+			schema: wordSchema(words(oneFamily())),
+			decode: at(func(l *fileLink) *field[Family] { return &l.family }, wordOf("family", oneFamily())),
+		},
+		{
+			name: "wired", doc: "true: it has a wire even without impairments, for a change by hand; false unless set",
+			schema: schema{"type": "boolean"},
+			decode: at(func(l *fileLink) *field[bool] { return &l.wired }, boolean),
 		},
 		{
 			name: "up", doc: "impairments from the first endpoint to the second; each key overrides the profile's",
@@ -148,41 +164,6 @@ func linkKeys(profiles []string) []key[fileLink] {
 			name: "addresses", doc: "addresses per endpoint, at most one IPv4 and one IPv6 prefix each; a family that is not set follows from the link's place in the file",
 			schema: addressesSchema(),
 			decode: at(func(l *fileLink) *field[[]fileEnd] { return &l.addresses }, ends),
-		},
-	}
-}
-
-func directionKeys() []key[direction] {
-	return []key[direction]{
-		{
-			name: "rate", doc: "capacity in bit/s of Ethernet frames, such as 30mbit, or unlimited",
-			schema: orUnlimited(textSchema(rateMeasure().pattern())),
-			decode: at(func(w *direction) *field[emulation.Rate] { return &w.rate }, quantity(ParseRate)),
-		},
-		{
-			name: "delay", doc: "one-way delay, such as 30ms",
-			schema: textSchema(timeMeasure().pattern()),
-			decode: at(func(w *direction) *field[time.Duration] { return &w.delay }, quantity(ParseTime)),
-		},
-		{
-			name: "jitter", doc: "the delay varies evenly by up to this, never reordering, such as 5ms; at most the delay",
-			schema: textSchema(timeMeasure().pattern()),
-			decode: at(func(w *direction) *field[time.Duration] { return &w.jitter }, quantity(ParseTime)),
-		},
-		{
-			name: "loss", doc: "random loss, independent for each packet, such as 0.1%",
-			schema: textSchema(percentMeasure().pattern()),
-			decode: at(func(w *direction) *field[float64] { return &w.loss }, quantity(ParsePercent)),
-		},
-		{
-			name: "queue", doc: "limit of the drop-tail buffer in front of the rate, such as 100ms, 64KB or 50packets, or unlimited",
-			schema: orUnlimited(textSchema(queueMeasure().pattern())),
-			decode: at(func(w *direction) *field[emulation.Queue] { return &w.queue }, quantity(ParseQueue)),
-		},
-		{
-			name: "mtu", doc: "largest IP packet in bytes that the wire passes; larger ones vanish",
-			schema: integerSchema(minMTU, maxMTU),
-			decode: at(func(w *direction) *field[uint64] { return &w.mtu }, mtu),
 		},
 	}
 }
@@ -226,12 +207,12 @@ func workloadKeys() []key[fileWorkload] {
 		},
 		{
 			name: "duration", doc: "how long to send, 10s unless this or bytes is set",
-			schema: textSchema(timeMeasure().pattern()),
+			schema: timeSchema(),
 			decode: at(func(w *fileWorkload) *field[time.Duration] { return &w.duration }, quantity(ParseTime)),
 		},
 		{
 			name: "bytes", doc: "how much to send over all streams and connections, such as 100MB, in place of a duration",
-			schema: textSchema(sizeMeasure().pattern()),
+			schema: sizeSchema(),
 			decode: at(func(w *fileWorkload) *field[emulation.ByteCount] { return &w.bytes }, quantity(ParseSize)),
 		},
 		{

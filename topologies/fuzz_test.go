@@ -54,17 +54,27 @@ func checkSound(t *testing.T, topology Topology) {
 		if err := errors.Join(l.Up.Validate(), l.Down.Validate()); err != nil {
 			t.Errorf("link %s: %v", l.Name, err)
 		}
-		if len(l.Name) == 0 || len(l.Name) > maxNodeName || l.MTU < minMTU || l.MTU > maxMTU {
+		least := minMTU
+		if l.Family == IPv4Only {
+			least = minMTU4
+		}
+		if len(l.Name) == 0 || len(l.Name) > maxNodeName || l.MTU < least || l.MTU > maxMTU {
 			t.Errorf("link %q has mtu %d", l.Name, l.MTU)
 		}
 		for end := range 2 {
-			if n := len(l.Addresses[end]); n != 2 {
+			if n := len(l.Addresses[end]); n != 2 && (l.Family == DualStack || n != 1) {
 				t.Errorf("link %s has %d addresses at its end %d", l.Name, n, end)
+			}
+		}
+		for _, way := range []string{"up", "down"} {
+			timeline := topology.Timeline(l.Name, way)
+			if err := timeline.Validate(l.Direction(way)); err != nil || len(timeline) > 0 && !l.Wired {
+				t.Errorf("link %s %s: %v, wired %t with %d changes", l.Name, way, err, l.Wired, len(timeline))
 			}
 		}
 	}
 	if e := topology.Experiment; e != nil {
-		if len(topology.Between(e.From, e.To)) == 0 || len(e.Engines) == 0 || e.Rounds < 1 {
+		if len(topology.PathNames(e.From, e.To)) == 0 || len(e.Engines) == 0 || e.Rounds < 1 {
 			t.Errorf("experiment %+v cannot be run", *e)
 		}
 		if w := e.Workload; (w.Duration == 0) == (w.Bytes == 0) || w.Streams < 1 || w.Connections < 1 {

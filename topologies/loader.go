@@ -19,17 +19,23 @@ type Loader struct {
 	// Engines are the names that experiments may use, in the order that errors
 	// list them. Nil means that names are not checked.
 	Engines []string
+	// Dir is the folder that the files are relative to which a topology names (traces,
+	// tables of jitter). Load takes the folder of its file. Empty: Parse reads no
+	// files and refuses their names.
+	Dir string
 }
+
+func (l Loader) sources() traces { return traces{dir: l.Dir, readable: l.Dir != ""} }
 
 // Parse reads a topology. The filename stands in problems only. What is wrong
 // with the data is returned as Problems, all of it, in the order of the file.
 func (l Loader) Parse(filename string, data []byte) (Topology, error) {
-	d := &decoder{file: filename}
+	d := &decoder{file: filename, traces: l.sources()}
 	if root := d.parseYAML(data); root != nil {
-		profiles := Profiles()
+		profiles := embeddedProfiles()
 		names := make([]string, len(profiles))
 		for i, p := range profiles {
-			names[i] = p.Name
+			names[i] = p.name
 		}
 		f, ok := mapping(fileKeys(names), nil)(d, node{root, ""})
 		if ok {
@@ -55,6 +61,7 @@ func (l Loader) Load(path string) (Topology, error) {
 	if err != nil {
 		return Topology{}, fmt.Errorf("read topology: %w", err)
 	}
+	l.Dir = filepath.Dir(path)
 	return l.Parse(path, data)
 }
 
@@ -78,9 +85,14 @@ func (l Loader) Find(nameOrPath string) (Topology, error) {
 	if err == nil {
 		return Topology{}, fmt.Errorf("%s is a directory: %w: give a file or a name of the catalogue", nameOrPath, ErrNotFound)
 	}
-	near := nearest(strings.TrimSuffix(filepath.Base(name), "."), names)
+	near := nearest(name, names)
 	if len(near) == 0 {
-		return Topology{}, fmt.Errorf("%w: no file %s, and the catalogue has only %s", ErrNotFound, quote(nameOrPath), strings.Join(names, ", "))
+		near = nearest(strings.TrimSuffix(filepath.Base(name), "."), names)
 	}
+	if len(near) == 0 {
+		return Topology{}, fmt.Errorf("%w: no file %s, and not in the catalogue, which `tquiclab topologies list` prints", ErrNotFound, quote(nameOrPath))
+	}
+	const most = 3
+	near = near[:min(len(near), most)]
 	return Topology{}, fmt.Errorf("%w: no file %s, and not in the catalogue; did you mean %s?", ErrNotFound, quote(nameOrPath), strings.Join(near, " or "))
 }

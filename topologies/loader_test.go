@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,10 +104,7 @@ experiment: {from: client, to: server, engines: [tcp]}
 // TestOverrides: up and down override the profile key by key, and unlimited
 // takes away what it set.
 func TestOverrides(t *testing.T) {
-	lte := Profiles()[1]
-	if lte.Name != "lte" {
-		t.Fatalf("the second profile is %s", lte.Name)
-	}
+	lte := Profiles()[slices.Index(profileNames(), "lte")]
 	parse := func(rest string) Link {
 		return mustParse(t, "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], profile: lte"+rest+"}]\n").Links[0]
 	}
@@ -195,6 +193,8 @@ func TestFind(t *testing.T) {
 		"lte-wifi":          "lte-wifi", // a directory of that name is no file
 		"lte-wifi.yml":      "lte-wifi",
 		"lte-wifi-lossless": "lte-wifi-lossless",
+		"bench/jit-5":       "bench-jit-5",
+		"bench/jit-5.yaml":  "bench-jit-5",
 	} {
 		got, err := Loader{}.Find(arg)
 		if err != nil || got.Name != want {
@@ -204,10 +204,13 @@ func TestFind(t *testing.T) {
 	for arg, want := range map[string]string{
 		"lte-wfi":       "did you mean lte-wifi?",
 		"lte":           "did you mean lte-wifi or",
-		"dual_lte.yaml": "did you mean dual-lte?",
+		"dual_lte.yaml": "did you mean dual-lte or",
 		"sub/lte-wifi2": "did you mean lte-wifi",
-		"zzz":           "the catalogue has only direct, direct-2, dual-lte",
-		"":              "the catalogue has only direct",
+		"bench/jit-55":  "did you mean bench/jit-5",
+		"bench/rtt_40":  "did you mean bench/rtt-40",
+		"bench":         "did you mean bench/",
+		"zzz":           "not in the catalogue, which `tquiclab topologies list` prints",
+		"":              "not in the catalogue, which `tquiclab topologies list` prints",
 		"sub":           "sub is a directory",
 	} {
 		_, err := Loader{}.Find(arg)
@@ -236,6 +239,16 @@ func TestLoadErrors(t *testing.T) {
 		if !ok || len(problems) != 1 || strings.HasSuffix(problems.Error(), want) != (size > maxFile) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// One of 100 MB is not read to its end.
+	if err := os.WriteFile("huge.yaml", []byte("name: lab\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate("huge.yaml", 100<<20); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Loader{}).Load("huge.yaml"); err == nil || !strings.Contains(err.Error(), "the file has more than 1MiB") {
+		t.Errorf("100 MiB: %v", err)
 	}
 	// A device without an end is read no further than a file may be long.
 	if _, err := (Loader{}).Load("/dev/zero"); err == nil {
@@ -308,7 +321,7 @@ func TestMany(t *testing.T) {
 		}
 		b.WriteString("links:\n")
 		for i := range links {
-			b.WriteString(fmt.Sprint("  - {name: l", i, ", endpoints: [n0, n1]}\n"))
+			b.WriteString(fmt.Sprint("  - {name: l", i, ", endpoints: [n", i%nodes, ", n", (i+1)%nodes, "]}\n"))
 		}
 		return []byte(b.String())
 	}
@@ -334,6 +347,11 @@ func TestMany(t *testing.T) {
 		"many comments": strings.Repeat("#\n", big/2),
 		"many engines":  head + "engines: [" + strings.Repeat("tcp@x,", big/6-30) + "]}",
 		"many pins":     head + "engines: [tcp@x" + strings.Repeat("+x", big/2-100) + "]}",
+		"alias bomb":    aliasBomb(),
+		"many events":   "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {delay: 1s}}]\nevents:\n" + strings.Repeat("- {at: 1s, link: x, set: {jitter: 2s}}\n", big/40),
+		"many at once":  "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {delay: 1s}}]\nevents:\n" + strings.Repeat("- {at: 1s, link: x, set: {jitter: 2s}}\n", maxEvents),
+		"many steps":    "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {steps: [" + strings.Repeat("{at: 0s, rate: 1mbit},", big/30) + "]}}]\n",
+		"many packets":  "name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b], up: {loss: {packets: [" + strings.Repeat("1,", big) + "]}}}]\n",
 		"many anchors":  "a: " + "[" + strings.Repeat("&a b, ", big/6-2) + "]",
 	} {
 		_, err := Loader{}.Parse("lab.yaml", []byte(text))
@@ -341,6 +359,15 @@ func TestMany(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// aliasBomb is nine levels of nine aliases each.
+func aliasBomb() string {
+	b := "a0: &a0 [lol]\n"
+	for i := range 9 {
+		b += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 9), ", "))
+	}
+	return b
 }
 
 // TestLineEnds: a file saved with CRLF, with a byte order mark or without a last
@@ -354,5 +381,30 @@ func TestLineEnds(t *testing.T) {
 				t.Errorf("%s: %s", e.Name, diff)
 			}
 		}
+	}
+}
+
+// TestCheckExperiment: the rules for files hold for what flags make, and a topology
+// with traces from files needs none of them for that.
+func TestCheckExperiment(t *testing.T) {
+	f := newFolder(t, traceFiles())
+	topology, err := f.load(t, "capacity: {trace: lte.down}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology.Experiment = &Experiment{From: "a", To: "b", Workload: DefaultWorkload(), Engines: []string{"tcp"}, Rounds: 3}
+	l := Loader{Engines: knownEngines()}
+	if err := l.CheckExperiment(topology); err != nil {
+		t.Error(err)
+	}
+	topology.Experiment.Rounds, topology.Experiment.Engines = 0, []string{"tpc"}
+	err = l.CheckExperiment(topology)
+	for _, want := range []string{"experiment.rounds: 0 is out of range", `experiment.engines[0]: unknown engine "tpc"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if topology.Links[0].Up.Capacity == nil {
+		t.Error("the check changes the topology")
 	}
 }

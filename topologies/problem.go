@@ -11,7 +11,7 @@ import (
 // Problem is one thing that is wrong with a file.
 type Problem struct {
 	File     string `json:"file"`
-	Line     int    `json:"line"`               // from 1
+	Line     int    `json:"line"`               // from 1; 0 for what stands in no file
 	Col      int    `json:"col"`                // from 1, in characters
 	Path     string `json:"path,omitempty"`     // of the value, such as links[0].up.rate; empty at the top
 	Text     string `json:"text"`               // what is wrong, with the offending text
@@ -24,7 +24,9 @@ type Problem struct {
 //	lab.yaml:7:16: links[0].profile: unknown profile "lt": expected one of ethernet, lte, wifi; did you mean "lte"?
 func (p Problem) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Col)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Col)
+	}
 	if p.Path != "" {
 		b.WriteString(p.Path + ": ")
 	}

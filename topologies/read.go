@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 )
@@ -78,6 +79,88 @@ func checked(check func(text string) (Problem, bool)) func(d *decoder, n node) (
 		}
 		return text, ok
 	}
+}
+
+// either returns how to read a value that has a short form, which is read by scalar
+// into the one field that it sets, and a mapping.
+func either[V, S any](scalar func(d *decoder, n node) (S, bool), into func(*V) *field[S], keys []key[V]) func(d *decoder, n node) (V, bool) {
+	return func(d *decoder, n node) (V, bool) {
+		if n.Kind == yaml.MappingNode {
+			return mapping(keys, nil)(d, n)
+		}
+		var v V
+		at(into, scalar)(d, n, &v)
+		return v, into(&v).state == good
+	}
+}
+
+// orNone adds a word for nothing: the zero value.
+func orNone[V any](read func(d *decoder, n node) (V, bool)) func(d *decoder, n node) (V, bool) {
+	return orWordOf(none, read)
+}
+
+// orAny adds the word for no bound: the zero value.
+func orAny[V any](read func(d *decoder, n node) (V, bool)) func(d *decoder, n node) (V, bool) {
+	return orWordOf(anySize, read)
+}
+
+func orWordOf[V any](word string, read func(d *decoder, n node) (V, bool)) func(d *decoder, n node) (V, bool) {
+	return func(d *decoder, n node) (V, bool) {
+		if n.Kind == yaml.ScalarNode && n.Value == word {
+			var zero V
+			return zero, true
+		}
+		return read(d, n)
+	}
+}
+
+// boolean reads true or false.
+func boolean(d *decoder, n node) (bool, bool) {
+	if !d.wantKind(n, yaml.ScalarNode) {
+		return false, false
+	}
+	if n.Tag == "!!bool" && (n.Value == "true" || n.Value == "false") {
+		return n.Value == "true", true
+	}
+	p := Problem{Text: quote(n.Value) + " is neither true nor false", Expected: "true or false"}
+	if isNull(n.Node) {
+		p.Text = "no value"
+	}
+	d.problem(n.place(), p)
+	return false, false
+}
+
+// wordOf reads a value by its name.
+func wordOf[V fmt.Stringer](what string, values []V) func(d *decoder, n node) (V, bool) {
+	read := oneOf(what, words(values))
+	return func(d *decoder, n node) (V, bool) {
+		text, ok := read(d, n)
+		for _, v := range values {
+			if ok && v.String() == text {
+				return v, true
+			}
+		}
+		var zero V
+		return zero, false
+	}
+}
+
+func words[V fmt.Stringer](values []V) []string {
+	names := make([]string, len(values))
+	for i, v := range values {
+		names[i] = v.String()
+	}
+	return names
+}
+
+// positiveTime reads a time above 0.
+func positiveTime(d *decoder, n node) (time.Duration, bool) {
+	t, ok := quantity(ParseTime)(d, n)
+	if ok && t == 0 {
+		d.problem(n.place(), Problem{Text: "a time of 0", Expected: "a time above 0, such as 30ms"})
+		return 0, false
+	}
+	return t, ok
 }
 
 // oneOf reads a word of a closed set.

@@ -9,34 +9,22 @@ import (
 
 // resolve fills in the defaults and checks what needs more than one key. The
 // result means something only if nothing was reported.
-func (d *decoder) resolve(f *file, profiles []Profile, engines []string) Topology {
+func (d *decoder) resolve(f *file, profiles []profile, engines []string) Topology {
 	t := Topology{Name: f.name.value, Seed: f.seed.or(defaultSeed)}
 	nodes := d.nodes(f)
-	for _, n := range nodes {
-		t.Nodes = append(t.Nodes, Node{Name: n.value})
+	for i := range f.nodes.value {
+		t.Nodes = append(t.Nodes, f.nodes.value[i].node())
 	}
 	t.Links = d.links(f, nodes, profiles)
-	t.Experiment = d.experiment(&f.experiment, nodes, t.Links, engines)
+	d.connections(f, t.Links)
+	t.Start = f.start.or(StartFirstPacket)
+	t.Events = d.events(&f.events, t)
+	t.Traces = d.traces.used
+	t.Experiment = d.experiment(&f.experiment, nodes, t, engines)
 	return t
 }
 
-// nodes returns the names of all nodes, also of those with a problem: a link to a
-// node with a bad name is not a second problem. It is nil when the file does not
-// say which nodes there are.
-func (d *decoder) nodes(f *file) []field[string] {
-	if f.nodes.state != good {
-		return nil
-	}
-	switch n := len(f.nodes.value); {
-	case n < 2:
-		d.problem(f.nodes.place, Problem{Text: fmt.Sprintf("only %s", count(n, "node")), Expected: "at least two, such as {client: {}, server: {}}"})
-	case n > maxNodes:
-		d.problem(f.nodes.value[maxNodes].place, Problem{Text: count(n, "node"), Expected: fmt.Sprintf("at most %d", maxNodes)})
-	}
-	return f.nodes.value
-}
-
-func (d *decoder) links(f *file, nodes []field[string], profiles []Profile) []Link {
+func (d *decoder) links(f *file, nodes []field[string], profiles []profile) []Link {
 	if f.links.state != good {
 		return nil
 	}
@@ -60,7 +48,7 @@ func (d *decoder) links(f *file, nodes []field[string], profiles []Profile) []Li
 		} else if l.name.state == good {
 			lines[l.name.value] = l.name.line
 		}
-		link, nets := d.link(i, l, nodes, profiles)
+		link, nets := d.link(i, l, nodes, profiles, f.seed.or(defaultSeed))
 		links = append(links, link)
 		subnets = append(subnets, nets...)
 	}
@@ -68,25 +56,30 @@ func (d *decoder) links(f *file, nodes []field[string], profiles []Profile) []Li
 	return links
 }
 
-func (d *decoder) link(i int, l *fileLink, nodes []field[string], profiles []Profile) (Link, []subnet) {
-	link := Link{Name: l.name.value, Profile: l.profile.or(""), MTU: int(l.mtu.or(defaultMTU))}
-	var base Profile
+func (d *decoder) link(i int, l *fileLink, nodes []field[string], profiles []profile, seed uint64) (Link, []subnet) {
+	link := Link{
+		Name: l.name.value, Profile: l.profile.or(""), MTU: int(l.mtu.or(defaultMTU)),
+		Family: l.family.or(DualStack), Wired: l.wired.or(false),
+	}
+	d.wantMTU(l.mtu, link.Family)
+	var base profile
 	for _, p := range profiles {
-		if p.Name == link.Profile {
+		if p.name == link.Profile {
 			base = p
 		}
 	}
 	if l.profile.state != bad {
-		at := l.name.place
-		link.Up = d.impairments(at, l.up, base.Up, base.Name)
-		link.Down = d.impairments(at, l.down, base.Down, base.Name)
+		by := origin{link: link.Name, way: "up", seed: seed, carries: link.Family}
+		link.Up = d.impairments(l.name.place, l.up, &base.up, base.name, by)
+		by.way = "down"
+		link.Down = d.impairments(l.name.place, l.down, &base.down, base.name, by)
 	}
 	var ok bool
 	if link.Endpoints, ok = d.endpoints(l, nodes); !ok {
 		return link, nil
 	}
 	var subnets []subnet
-	link.Addresses, subnets = d.addresses(i, l, link.Endpoints)
+	link.Addresses, subnets = d.addresses(i, l, link.Family, link.Endpoints)
 	return link, subnets
 }
 
@@ -133,47 +126,34 @@ func (d *decoder) wantNode(f field[string], nodes []field[string]) bool {
 	return false
 }
 
-// impairments lays what the file says over the profile's impairments, key by
-// key. Combinations that cannot be emulated are reported at the key that made
-// them, or at fallback where the file has no such key.
-func (d *decoder) impairments(fallback place, f field[direction], base emulation.Impairments, profile string) emulation.Impairments {
-	w := f.value
-	i := emulation.Impairments{
-		Rate:   w.rate.or(base.Rate),
-		Delay:  w.delay.or(base.Delay),
-		Jitter: w.jitter.or(base.Jitter),
-		Loss:   w.loss.or(base.Loss),
-		Queue:  w.queue.or(base.Queue),
-		MTU:    int(w.mtu.or(uint64(base.MTU))),
-	}
-	from := func(s state) string {
-		if s == absent && profile != "" {
-			return " of profile " + profile
-		}
-		return ""
-	}
+// impairments lays what the file says over the profile's, key by key. Combinations
+// that cannot be emulated are reported at the key that made them, or at fallback
+// where the file has no such key.
+func (d *decoder) impairments(fallback place, f field[direction], profile *direction, name string, by origin) emulation.Impairments {
+	w := &f.value
+	var base emulation.Impairments
 	sound := f.state != bad
-	for _, s := range []state{w.rate.state, w.delay.state, w.jitter.state, w.loss.state, w.queue.state, w.mtu.state} {
-		sound = sound && s != bad
+	if profile != nil {
+		under := *profile
+		if w.rate.state != absent || w.capacity.state != absent || w.steps.state != absent {
+			// Nothing is made that is then replaced.
+			under.capacity = field[fileCapacity]{}
+			if under.steps.value.model.state != absent || w.steps.state != absent {
+				under.steps = field[fileSteps]{}
+			}
+		}
+		p, ok := d.patch(&under, base, by)
+		base, sound = base.With(p), sound && ok
 	}
-	if !sound {
-		return i
-	}
-	n := len(d.problems)
-	if i.Jitter > i.Delay {
-		d.problem(placeOf(fallback, w.jitter.place, w.delay.place), Problem{
-			Text:     fmt.Sprintf("jitter %s%s exceeds the delay %s%s", FormatTime(i.Jitter), from(w.jitter.state), FormatTime(i.Delay), from(w.delay.state)),
-			Expected: "at most the delay",
+	p, ok := d.patch(w, base, by)
+	i := base.With(p)
+	if sound && ok {
+		d.combination(i, w, placeOf(fallback, f.place), func(f emulation.Fields) string {
+			if p.Fields&f == 0 && name != "" {
+				return " of profile " + name
+			}
+			return ""
 		})
-	}
-	if i.Queue != (emulation.Queue{}) && i.Rate == 0 {
-		d.problem(placeOf(fallback, w.queue.place, w.rate.place), Problem{
-			Text:     fmt.Sprintf("queue %s%s without a rate: no packet would ever wait", FormatQueue(i.Queue), from(w.queue.state)),
-			Expected: "a rate beside it, or queue: unlimited",
-		})
-	}
-	if err := i.Validate(); err != nil && len(d.problems) == n {
-		d.problem(placeOf(fallback, f.place), Problem{Text: strings.ReplaceAll(err.Error(), "\n", "; ")})
 	}
 	return i
 }

@@ -55,9 +55,31 @@ func textSchema(pattern string) schema { return schema{"type": "string", "patter
 
 func wordSchema(words []string) schema { return schema{"enum": words} }
 
-// orUnlimited adds the word to a quantity's schema.
-func orUnlimited(s schema) schema {
-	return schema{"anyOf": []schema{s, {"const": Unlimited}}}
+func percentSchema() schema { return textSchema(percentMeasure().pattern()) }
+func timeSchema() schema    { return textSchema(timeMeasure().pattern()) }
+func sizeSchema() schema    { return textSchema(sizeMeasure().pattern()) }
+
+// orWord adds a word to a value's schema.
+func orWord(s schema, word string) schema {
+	return anySchema(s, schema{"const": word})
+}
+
+// eitherSchema is a value in short, or a mapping.
+func eitherSchema[T any](short schema, keys []key[T]) schema {
+	return anySchema(short, objectSchema(keys))
+}
+
+// anySchema is any of the schemas, flattened.
+func anySchema(of ...schema) schema {
+	var all []schema
+	for _, s := range of {
+		if inner, ok := s["anyOf"].([]schema); ok {
+			all = append(all, inner...)
+		} else {
+			all = append(all, s)
+		}
+	}
+	return schema{"anyOf": all}
 }
 
 // with returns s with one more keyword.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"regexp"
 	"slices"
@@ -42,8 +43,9 @@ func invalid(t testing.TB, s map[string]any, value any, path string) string {
 			}
 		}
 	case []any:
+		items, _ := s["items"].(map[string]any) // none: anything goes
 		for i, item := range value {
-			if problem := invalid(t, s["items"].(map[string]any), item, fmt.Sprintf("%s[%d]", path, i)); problem != "" {
+			if problem := invalid(t, items, item, fmt.Sprintf("%s[%d]", path, i)); problem != "" {
 				return problem
 			}
 		}
@@ -218,13 +220,37 @@ func TestSchemaRefuses(t *testing.T) {
 		"one endpoint":        {"name: lab\n" + base + "links: [{name: lte, endpoints: [client]}]\n", false},
 		"same endpoint twice": {"name: lab\n" + base + "links: [{name: lte, endpoints: [client, client]}]\n", false},
 		"unknown profile":     {link(", profile: lt"), false},
-		"small mtu":           {link(", mtu: 1279"), false},
+		"small mtu":           {link(", mtu: 575"), false},
 		"large mtu":           {link(", mtu: 65536"), false},
 		"quoted mtu":          {link(`, mtu: "1400"`), false},
-		"small wire mtu":      {link(", up: {mtu: 576}"), false},
+		"small wire mtu":      {link(", up: {mtu: 575}"), false},
 		"no unit":             {link(", up: {rate: 30}"), false},
 		"wrong unit":          {link(", up: {rate: 30Mbps}"), false},
 		"unlimited delay":     {link(", up: {delay: unlimited}"), false},
+		"sound everything": {link(", family: ipv4, wired: true, mtu: 576, up: {rate: 1mbit, delay: 5ms, jitter: {width: 5ms, distribution: normal}, " +
+			"loss: {random: 1%, gilbert-elliott: {p: 1%, r: 5%}, every: 5, packets: [1, 2]}, duplicate: 1%, corrupt: 1%, reorder: {probability: 1%, gap: 5}, " +
+			"slot: {max: 5ms}, queue: {limit: 5ms, discipline: codel, ecn: true, mark: 5packets}, mtu: {size: 600, too-big: icmp}, blackhole: true}"), true},
+		"sound steps":         {link(", up: {steps: [{at: 0s, rate: 1mbit}, {at: 1s, rate: none}, {at: 2s, rate: 2mbit}]}, down: {steps: {list: [{at: 0s, loss: 1%}, {at: 1s, loss: 2%}], repeat: true}}"), true},
+		"sound generator":     {link(", up: {capacity: {generate: lte, duration: 1s, seed: 4, mean: 1mbit}}, down: {capacity: none, slot: none, steps: none}"), true},
+		"sound events":        {"start: manual\nevents: [{at: 1s, link: lte, down: 2s}, {at: 9s, every: 30s, times: 2, link: lte, blackhole: true, for: 1s}, {at: 1s, link: lte, ramp: 1s, set: {up: {rate: 1mbit}}}]\n" + link(", up: {rate: 2mbit}"), true},
+		"sound router":        {"name: lab\nnodes: {a: {}, r: {kind: router}, n: {kind: nat, inside: [x]}}\nlinks: [{name: x, endpoints: [n, r]}, {name: y, endpoints: [a, r]}, {name: z, endpoints: [n, a]}]\n", true},
+		"unknown start":       {"start: later\n" + link(""), false},
+		"unknown kind":        {"name: lab\nnodes: {client: {kind: switch}, server: {}}\nlinks: [{name: lte, endpoints: [client, server]}]\n", false},
+		"unknown family":      {link(", family: ipv5"), false},
+		"wired as a word":     {link(`, wired: "true"`), false},
+		"event without time":  {"events: [{link: lte, down: 2s}]\n" + link(""), false},
+		"down: false":         {"events: [{at: 1s, link: lte, down: false}]\n" + link(""), false},
+		"up with a time":      {"events: [{at: 1s, link: lte, up: 2s}]\n" + link(""), false},
+		"unknown generator":   {link(", up: {capacity: {generate: wimax}}"), false},
+		"capacity as a rate":  {link(", up: {capacity: 5mbit}"), false},
+		"bad hash":            {link(", up: {capacity: {trace: x, sha256: abc}}"), false},
+		"unknown model":       {link(", up: {loss: {bursts: 5}}"), false},
+		"chain without r":     {link(", up: {loss: {gilbert-elliott: {p: 1%}}}"), false},
+		"unknown queue":       {link(", up: {rate: 1mbit, queue: {limit: 5ms, discipline: red}}"), false},
+		"slot without max":    {link(", up: {slot: {min: 5ms}}"), false},
+		"empty list of steps": {link(", up: {steps: []}"), false},
+		"step without time":   {link(", up: {steps: [{rate: 1mbit}]}"), false},
+		"packet 0":            {link(", up: {loss: {packets: [0]}}"), false},
 		"unknown impairment":  {link(", up: {latency: 3ms}"), false},
 		"three addresses":     {link(", addresses: {client: [10.0.0.1/24, 10.0.0.3/24, 10.0.0.4/24], server: [10.0.0.2/24]}"), false},
 		"no prefix length":    {link(", addresses: {client: [10.0.0.1], server: [10.0.0.2]}"), false},
@@ -333,25 +359,87 @@ func TestQuantityPatterns(t *testing.T) {
 
 // TestSchemaDescribes: each key has a sentence for the editor's tooltip.
 func TestSchemaDescribes(t *testing.T) {
-	n := 0
 	var walk func(s map[string]any, path string)
 	walk = func(s map[string]any, path string) {
 		properties, _ := s["properties"].(map[string]any)
 		for name, property := range properties {
 			p := property.(map[string]any)
-			n++
 			if doc, _ := p["description"].(string); utf8.RuneCountInString(doc) < 10 {
 				t.Errorf("%s.%s has the description %q", path, name, doc)
 			}
 			walk(p, path+"."+name)
 		}
-		if items, ok := s["items"].(map[string]any); ok {
-			walk(items, path+"[]")
+		for _, keyword := range []string{"items", "additionalProperties"} {
+			if inner, ok := s[keyword].(map[string]any); ok {
+				walk(inner, path+"[]")
+			}
+		}
+		for _, one := range anyOf(s) {
+			walk(one, path)
 		}
 	}
 	walk(decodedSchema(t), "")
-	want := len(fileKeys(nil)) + len(linkKeys(nil)) + 2*len(directionKeys()) + len(experimentKeys()) + len(workloadKeys())
-	if n != want {
-		t.Errorf("the schema has %d keys, the decoder %d", n, want)
+}
+
+func anyOf(s map[string]any) (all []map[string]any) {
+	list, _ := s["anyOf"].([]any)
+	for _, one := range list {
+		all = append(all, one.(map[string]any))
 	}
+	return all
+}
+
+// TestSchemaHasKeys: the schema has each key that the decoder reads, where it reads it.
+func TestSchemaHasKeys(t *testing.T) {
+	for path, want := range map[string][]string{
+		"":                                  keyNames(fileKeys(nil)),
+		"nodes.*":                           keyNames(nodeKeys()),
+		"links.*":                           keyNames(linkKeys(nil)),
+		"links.*.up":                        keyNames(directionKeys()),
+		"links.*.down.jitter":               keyNames(jitterKeys()),
+		"links.*.down.loss":                 keyNames(lossKeys()),
+		"links.*.down.loss.gilbert-elliott": keyNames(gilbertElliottKeys()),
+		"links.*.down.loss.four-state":      keyNames(fourStateKeys()),
+		"links.*.down.reorder":              keyNames(reorderKeys()),
+		"links.*.down.slot":                 keyNames(slotKeys()),
+		"links.*.down.queue":                keyNames(queueKeys()),
+		"links.*.down.mtu":                  keyNames(mtuKeys()),
+		"links.*.down.capacity":             keyNames(capacityKeys()),
+		"links.*.down.steps":                keyNames(stepsKeys()),
+		"links.*.down.steps.*":              keyNames(stepKeys()),
+		"events.*":                          keyNames(eventKeys()),
+		"events.*.set":                      keyNames(changeKeys()),
+		"events.*.set.up":                   keyNames(directionKeys()),
+		"experiment":                        keyNames(experimentKeys()),
+		"experiment.workload":               keyNames(workloadKeys()),
+	} {
+		got := schemaKeys(decodedSchema(t), strings.FieldsFunc(path, func(r rune) bool { return r == '.' }))
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the schema has %v, the decoder %v", path, got, want)
+		}
+	}
+}
+
+// schemaKeys returns the keys at a path, in order; * is any key or item.
+func schemaKeys(s map[string]any, path []string) []string {
+	for _, one := range anyOf(s) {
+		if keys := schemaKeys(one, path); keys != nil {
+			return keys
+		}
+	}
+	properties, _ := s["properties"].(map[string]any)
+	if len(path) == 0 {
+		return slices.Sorted(maps.Keys(properties))
+	}
+	next, _ := properties[path[0]].(map[string]any)
+	for _, keyword := range []string{"items", "additionalProperties"} {
+		if inner, ok := s[keyword].(map[string]any); ok && path[0] == "*" {
+			next = inner
+		}
+	}
+	if next == nil {
+		return nil
+	}
+	return schemaKeys(next, path[1:])
 }

@@ -15,13 +15,23 @@ import (
 func Show(t Topology) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "name: %s\nseed: %d\n", plain(t.Name), t.Seed)
+	if t.Start != StartFirstPacket {
+		fmt.Fprintf(&b, "start: %v\n", t.Start)
+	}
 	nodes := make([]string, len(t.Nodes))
 	for i, n := range t.Nodes {
-		nodes[i] = plain(n.Name) + ": {}"
+		nodes[i] = plain(n.Name) + ": {" + strings.Join(nodeWords(n), ", ") + "}"
 	}
 	fmt.Fprintf(&b, "nodes: {%s}\nlinks:\n", strings.Join(nodes, ", "))
+	profiles := embeddedProfiles()
 	for _, l := range t.Links {
-		showLink(&b, l)
+		showLink(&b, t, l, profiles)
+	}
+	if len(t.Events) > 0 {
+		b.WriteString("events:\n")
+	}
+	for i, e := range t.Events {
+		fmt.Fprintf(&b, "  - {%s}\n", strings.Join(eventWords(e, t.sources(e.Link, e.Way, i+1)), ", "))
 	}
 	if t.Experiment != nil {
 		showExperiment(&b, *t.Experiment)
@@ -29,19 +39,26 @@ func Show(t Topology) string {
 	return b.String()
 }
 
-func showLink(b *strings.Builder, l Link) {
+func showLink(b *strings.Builder, t Topology, l Link, profiles []profile) {
 	fmt.Fprintf(b, "  - name: %s\n", plain(l.Name))
 	fmt.Fprintf(b, "    endpoints: %s\n", flow(l.Endpoints[:]))
 	if l.Profile != "" {
 		fmt.Fprintf(b, "    profile: %s\n", plain(l.Profile))
 	}
 	fmt.Fprintf(b, "    mtu: %d\n", l.MTU)
+	if l.Family != DualStack {
+		fmt.Fprintf(b, "    family: %s\n", l.Family)
+	}
+	if l.Wired {
+		b.WriteString("    wired: true\n")
+	}
 	for _, d := range []struct {
 		name string
 		i    emulation.Impairments
 	}{{"up", l.Up}, {"down", l.Down}} {
 		if l.Profile != "" || !d.i.IsZero() {
-			fmt.Fprintf(b, "    %s: {%s}\n", d.name, strings.Join(settings(d.i), ", "))
+			words := settings(d.i, plainFields|set(d.i)|profileFields(profiles, l.Profile, d.name), t.sources(l.Name, d.name, 0))
+			fmt.Fprintf(b, "    %s: {%s}\n", d.name, strings.Join(words, ", "))
 		}
 	}
 	b.WriteString("    addresses:\n")
@@ -50,20 +67,41 @@ func showLink(b *strings.Builder, l Link) {
 	}
 }
 
-// settings returns a direction key by key. All keys that a profile may set are
-// there, so that none of them comes back when the text is parsed.
-func settings(i emulation.Impairments) []string {
-	s := []string{
-		"rate: " + FormatRate(i.Rate),
-		"delay: " + FormatTime(i.Delay),
-		"jitter: " + FormatTime(i.Jitter),
-		"loss: " + FormatPercent(i.Loss),
-		"queue: " + FormatQueue(i.Queue),
+func nodeWords(n Node) []string {
+	var s []string
+	if n.Kind != Host {
+		s = append(s, "kind: "+n.Kind.String())
 	}
-	if i.MTU != 0 {
-		s = append(s, fmt.Sprintf("mtu: %d", i.MTU))
+	if n.Inside != nil {
+		s = append(s, "inside: "+flow(n.Inside))
 	}
 	return s
+}
+
+func eventWords(e Event, from sources) []string {
+	s := []string{"at: " + FormatTime(e.At)}
+	for _, w := range []struct {
+		on   bool
+		text string
+	}{
+		{e.Every != 0, "every: " + FormatTime(e.Every)},
+		{e.Times != 0, fmt.Sprintf("times: %d", e.Times)},
+		{e.Link != "", "link: " + plain(e.Link)},
+		{e.Way != "", "way: " + e.Way},
+		{e.Node != "", "node: " + plain(e.Node)},
+		{e.Ramp != 0, "ramp: " + FormatTime(e.Ramp)},
+	} {
+		if w.on {
+			s = append(s, w.text)
+		}
+	}
+	switch {
+	case e.Kind == EventSet:
+		return append(s, "set: {"+strings.Join(settings(e.Set.Values, e.Set.Fields, from), ", ")+"}")
+	case e.For != 0:
+		return append(s, fmt.Sprintf("%s: %s", e.Kind, FormatTime(e.For)))
+	}
+	return append(s, fmt.Sprintf("%s: true", e.Kind))
 }
 
 func showExperiment(b *strings.Builder, e Experiment) {

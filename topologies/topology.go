@@ -43,8 +43,20 @@ const (
 	NAT    NodeKind = "nat"    // forwards them, and masquerades those from Inside
 )
 
+func kinds() []NodeKind { return []NodeKind{Host, Router, NAT} }
+
+// String returns the word of the file.
+func (k NodeKind) String() string {
+	if k == Host {
+		return "host"
+	}
+	return string(k)
+}
+
 // Forwards reports whether the node forwards packets.
-func (n Node) Forwards() bool { return n.Kind != Host }
+func (n Node) Forwards() bool { return n.Kind.forwards() }
+
+func (k NodeKind) forwards() bool { return k != Host }
 
 // Start says when the clock of traces, steps and events starts.
 type Start string
@@ -56,6 +68,16 @@ const (
 	StartManual      Start = "manual" // by `tquiclab start`
 )
 
+func starts() []Start { return []Start{StartFirstPacket, StartUp, StartManual} }
+
+// String returns the word of the file.
+func (s Start) String() string {
+	if s == StartFirstPacket {
+		return "first-packet"
+	}
+	return string(s)
+}
+
 // Family says which IP versions a link carries.
 type Family string
 
@@ -66,14 +88,37 @@ const (
 	IPv6Only  Family = "ipv6"
 )
 
-// TraceFile is a file that a direction's Capacity or Steps were read from, or the
-// generator that made them.
-type TraceFile struct {
-	Link      string `json:"link"`
-	Direction string `json:"direction"` // up or down
-	Source    string `json:"source"`    // as the file names it, or the generator and its settings
-	SHA256    string `json:"sha256"`    // of the file's bytes, or of the trace in Mahimahi's format
+func oneFamily() []Family { return []Family{IPv4Only, IPv6Only} }
+
+// String returns the word of the file.
+func (f Family) String() string { return string(f) }
+
+// has reports whether links of the family have addresses of a version.
+func (f Family) has(v family) bool {
+	return f == DualStack || f == IPv4Only && v == ipv4 || f == IPv6Only && v == ipv6
 }
+
+// TraceFile is a file that a direction's Capacity, Steps or JitterTable were read
+// from, or the generator that made them.
+type TraceFile struct {
+	Link      string    `json:"link"`
+	Direction string    `json:"direction"`       // up or down; empty: both, of an event
+	Event     int       `json:"event,omitempty"` // the place in Events, from 1, whose Set has it; 0: the link itself
+	Kind      TraceKind `json:"kind"`
+	Source    string    `json:"source"` // the path as the file has it, or the generator and its settings
+	SHA256    string    `json:"sha256"` // of the file's bytes; of the generated trace in Mahimahi's format, or its steps as nanoseconds and bit/s
+}
+
+// TraceKind says what a TraceFile is.
+type TraceKind string
+
+// The kinds.
+const (
+	TraceMahimahi  TraceKind = "mahimahi"  // a file, of Capacity
+	TraceCSV       TraceKind = "csv"       // a file, of Steps
+	TraceTable     TraceKind = "table"     // a file, of JitterTable
+	TraceGenerated TraceKind = "generated" // of Capacity or Steps
+)
 
 // Link is a two-ended connection between nodes. Up is the direction from
 // Endpoints[0] to Endpoints[1], Down the other.
@@ -133,11 +178,12 @@ type Workload struct {
 }
 
 // Hash returns the SHA-256 of the network with all defaults filled in, in hex:
-// name, seed, nodes and links. The experiment is not part of it, so that two
-// runs over the same network say so. Comments, order of keys and spelling of
-// quantities do not change it.
+// name, seed, nodes, links and events, with the contents of traces. The experiment
+// is not part of it, so that two runs over the same network say so, nor are the names
+// of trace files. Comments, order of keys and spelling of quantities do not change
+// it.
 func (t Topology) Hash() string {
-	t.Experiment = nil
+	t.Experiment, t.Traces = nil, nil
 	data, err := json.Marshal(t)
 	if err != nil {
 		panic("topologies: a resolved topology does not encode: " + err.Error())

@@ -10,54 +10,43 @@ import (
 
 const maxSeed = math.MaxUint64
 
-// nodes reads the mapping of nodes: names, each with nothing under it yet.
-func nodes(d *decoder, n node) ([]field[string], bool) {
-	var nodes []field[string]
-	readName := nameOf("node", maxNodeName, "it becomes part of a namespace's name", nil)
-	ok := d.pairs(n, func(name, value node) {
-		var f field[string]
-		at(func(f *field[string]) *field[string] { return f }, readName)(d, name, &f)
-		nodes = append(nodes, f)
-		if isNull(value.Node) {
-			return // `client:` on a line of its own
-		}
-		d.pairs(value, func(key, _ node) {
-			d.problem(place{key.place().position, value.path}, Problem{Text: "unknown key " + quote(key.Value), Expected: "nothing: nodes have no settings"})
-		})
-	})
-	return nodes, ok
-}
+// anySize is the word that files write for no limit of a size.
+const anySize = "any"
 
-func nodesSchema() schema {
-	return schema{
-		"type":                 "object",
-		"propertyNames":        schema{"pattern": namePattern(maxNodeName)},
-		"additionalProperties": schema{"type": []string{"object", "null"}, "maxProperties": 0},
-		"minProperties":        2,
-		"maxProperties":        maxNodes,
-	}
-}
-
-// mtu reads an MTU and says why one is impossible.
+// mtu reads an MTU. Whether it is too small depends on the link's family.
 func mtu(d *decoder, n node) (uint64, bool) {
 	v, ok := wholeNumber(d, n, fmt.Sprintf("an MTU of %d to %d bytes", minMTU, maxMTU))
 	switch {
 	case !ok:
 		return 0, false
-	case v < minMTU:
-		d.problem(n.place(), Problem{
-			Text:     fmt.Sprintf("mtu %d is too small", v),
-			Expected: fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU),
-		})
+	case v == 0:
+		d.wantMTU(field[uint64]{place: n.place(), state: good}, DualStack)
+		return 0, false
 	case v > maxMTU:
 		d.problem(n.place(), Problem{
 			Text:     fmt.Sprintf("mtu %d is too large", v),
 			Expected: fmt.Sprintf("at most %d bytes: no IP packet is larger", maxMTU),
 		})
-	default:
-		return v, true
+		return 0, false
 	}
-	return 0, false
+	return v, true
+}
+
+// wantMTU reports an MTU that is too small for what the link carries.
+func (d *decoder) wantMTU(f field[uint64], carries Family) bool {
+	p := Problem{Text: fmt.Sprintf("mtu %d is too small", f.value)}
+	switch {
+	case f.state != good:
+		return false
+	case carries == IPv4Only && f.value < minMTU4:
+		p.Expected = fmt.Sprintf("at least %d bytes: IPv4 needs them (RFC 791 section 3.1)", minMTU4)
+	case carries != IPv4Only && f.value < minMTU:
+		p.Expected = fmt.Sprintf("at least %d bytes: IPv6 needs them (RFC 8200 section 5)", minMTU)
+	default:
+		return true
+	}
+	d.problem(f.place, p)
+	return false
 }
 
 // ends reads the mapping of a link's addresses.

@@ -90,10 +90,10 @@ func (f experimentFlags) applyAmount(w *topologies.Workload) error {
 	return nil
 }
 
-// checkExperiment reads the topology back from what it looks like as a file: the
-// loader's rules are the only ones.
+// checkExperiment holds the experiment against the loader's rules, which are the only
+// ones.
 func checkExperiment(t topologies.Topology, engines []string) error {
-	_, err := topologies.Loader{Engines: engines}.Parse("command line", []byte(topologies.Show(t)))
+	err := topologies.Loader{Engines: engines}.CheckExperiment(t)
 	problems, ok := err.(topologies.Problems)
 	if !ok {
 		return err

@@ -15,8 +15,8 @@ func (a *app) reapCommand() *cobra.Command {
 		Use:   "reap",
 		Short: "Take down what crashed commands left",
 		Long: `Takes down every lab that is not whole: half-made or half-removed by a command
-that was killed, raised for a run that is gone, or without its relay process.
-Labs that are up and whole are left alone.`,
+that was killed, raised for a run that is gone, or without its relay or conductor
+process. Labs that are up and whole are left alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			results, err := a.host(a.log(c)).Reap(c.Context())

@@ -59,8 +59,9 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
 		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
+		a.startCommand(), a.eventsCommand(),
 		a.topologiesCommand(), a.runCommand(),
-		a.agentCommand(), a.relayCommand(), a.docsCommand(),
+		a.agentCommand(), a.relayCommand(), a.conductCommand(), a.docsCommand(),
 	)
 	for _, c := range allCommands(root) {
 		wrapArgs(c)
@@ -94,10 +95,11 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-// host returns this machine with this program as its relay.
+// host returns this machine with this program as its relay and its conductor.
 func (a *app) host(log *slog.Logger) lab.Host {
 	return lab.Host{
-		Dir: a.stateDir, Relay: []string{a.executable, relayVerb}, Environment: os.Environ(), Log: log,
+		Dir: a.stateDir, Environment: os.Environ(), Log: log,
+		Relay: []string{a.executable, relayVerb}, Conductor: []string{a.executable, conductVerb},
 	}
 }
 

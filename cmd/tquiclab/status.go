@@ -131,6 +131,12 @@ func headline(s lab.Status) []string {
 	if s.Relay != 0 {
 		words = append(words, fmt.Sprintf("relay process %d", s.Relay))
 	}
+	if s.Conductor != 0 {
+		words = append(words, fmt.Sprintf("conductor process %d", s.Conductor))
+	}
+	if s.Clock != nil {
+		words = append(words, clockText(*s.Clock))
+	}
 	return words
 }
 

@@ -16,30 +16,35 @@ var ErrNotSupported = errors.New("not supported by this kernel")
 // loopback is the index of lo in each network namespace.
 const loopback = 1
 
+// Kernel is what differs between kernels on which the backend works.
+type Kernel struct {
+	Seeded bool // the same seed gives the same random numbers (since Linux 6.6)
+}
+
 // Probe asks the kernel whether the backend works here, by using it on lo of a
-// namespace that is gone when Probe returns. It answers in three ways: what the
-// backend can do; an error that is ErrNotSupported; or another error if it could
-// not tell, as without the right to make a namespace.
+// namespace that is gone when Probe returns. It answers in three ways: a Kernel; an
+// error that is ErrNotSupported; or another error if it could not tell, as without
+// the right to make a namespace.
 //
 // As any use of netem would, it makes the kernel load modules that it has.
-func Probe() (Capabilities, error) {
+func Probe() (Kernel, error) {
 	ns, err := scratchNamespace()
 	if err != nil {
-		return Capabilities{}, fmt.Errorf("probe netem (root?): %w", err)
+		return Kernel{}, fmt.Errorf("probe netem (root?): %w", err)
 	}
 	defer ns.Close()
 	port := Port{NS: int(ns.Fd()), Index: loopback, MTU: 1500}
 	if err := Apply(port, emulation.Impairments{}, 1); err != nil {
-		return Capabilities{}, fmt.Errorf("probe netem: %w", err)
+		return Kernel{}, fmt.Errorf("probe netem: %w", err)
 	}
 	state, err := Read(port)
 	if err != nil {
-		return Capabilities{}, fmt.Errorf("probe netem: %w", err)
+		return Kernel{}, fmt.Errorf("probe netem: %w", err)
 	}
 	if err := makeBridge(port.NS); err != nil {
-		return Capabilities{}, fmt.Errorf("probe netem: %w", err)
+		return Kernel{}, fmt.Errorf("probe netem: %w", err)
 	}
-	return capabilities(state.Seeded), nil
+	return Kernel{Seeded: state.Seeded}, nil
 }
 
 // lacking returns err, as ErrNotSupported if it is the kernel's way of saying

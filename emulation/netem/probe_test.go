@@ -13,7 +13,7 @@ import (
 )
 
 // TestProbe holds Probe to the kernel it runs on: where it says yes, all the
-// tests that need netem run here too; TestInUserModeLinux has a kernel where it
+// tests that need netem run here too; TestInUserModeLinux and TestTimesInUserModeLinux have a kernel where it
 // must say yes.
 func TestProbe(t *testing.T) {
 	before := footprint(t)
@@ -23,7 +23,8 @@ func TestProbe(t *testing.T) {
 	}
 	switch {
 	case err == nil:
-		runKernelTests(t)
+		runKernelTests(t, kernelTests)
+		runKernelTests(t, timeTests)
 	case !errors.Is(err, ErrNotSupported):
 		t.Errorf("Probe could not tell: %v", err)
 	case !strings.Contains(err.Error(), "modprobe sch_netem") || !strings.Contains(err.Error(), "CONFIG_NET_SCH_NETEM"):

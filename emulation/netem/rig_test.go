@@ -62,6 +62,7 @@ func newRigAt(t *testing.T, mtu, index int) *rig {
 		r.must(node.LinkSetMTU(link, mtu))
 		r.must(node.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: address(i).AsSlice(), Mask: net.CIDRMask(24, 32)}}))
 		r.must(node.LinkSetUp(link))
+		r.offload(i, "tx-udp-segmentation") // netem must count packets
 		r.must(node.NeighSet(&netlink.Neigh{
 			LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT,
 			IP: address(1 - i).AsSlice(), HardwareAddr: mac(1 - i),
@@ -154,28 +155,54 @@ func (r *rig) flow(from, size int) *flow {
 		return err
 	}))
 	r.t.Cleanup(func() { f.from.Close() })
-	raw, err := f.to.SyscallConn()
-	r.must(err)
-	r.must(raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
-	}))
-	r.must(err)
+	r.option(f.to, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
+	r.option(f.from, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 64<<20)
+	r.option(f.from, unix.SOL_UDP, unix.UDP_SEGMENT, size-28)
 	return f
 }
 
-// send sends n packets.
+// option sets an option of a socket.
+func (r *rig) option(c *net.UDPConn, level, name, value int) {
+	r.t.Helper()
+	raw, err := c.SyscallConn()
+	r.must(err)
+	r.must(raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, name, value) }))
+	r.must(err)
+}
+
+// send sends n packets, a train with each system call. The kernel cuts it up before
+// it reaches the wire.
 func (f *flow) send(n int) {
 	f.r.t.Helper()
-	packet := make([]byte, f.size-28) // IPv4 and UDP headers
-	for range n {
-		if f.sent == 0 {
-			f.first = time.Now()
+	size := f.size - 28          // IPv4 and UDP headers
+	most := min(64, 65_507/size) // UDP_MAX_SEGMENTS, and what one datagram holds
+	train := make([]byte, 0, min(n, most)*size)
+	if f.sent == 0 {
+		f.first = time.Now()
+	}
+	for n > 0 {
+		train = train[:0]
+		for range min(n, most) {
+			at := len(train)
+			train = train[:at+size]
+			binary.BigEndian.PutUint64(train[at:], f.sent)
+			f.sent++
+			n--
 		}
-		binary.BigEndian.PutUint64(packet, f.sent)
-		if _, err := f.from.Write(packet); err != nil {
-			f.r.t.Fatalf("send packet %d: %v", f.sent, err)
+		if _, err := f.from.Write(train); err != nil {
+			f.r.t.Fatalf("send packets up to %d: %v", f.sent, err)
 		}
-		f.sent++
+	}
+}
+
+// sendOne sends a packet in a system call of its own, for a socket without trains.
+func (f *flow) sendOne() {
+	f.r.t.Helper()
+	packet := make([]byte, f.size-28)
+	binary.BigEndian.PutUint64(packet, f.sent)
+	f.sent++
+	if _, err := f.from.Write(packet); err != nil {
+		f.r.t.Fatalf("send packet %d: %v", f.sent, err)
 	}
 }
 
@@ -204,7 +231,7 @@ func (r *rig) settle(port, packets int) Counters {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		c := r.state(port).Counters
-		if c.BacklogPackets == 0 && c.SentPackets+c.Drops >= uint32(packets) {
+		if c.BacklogPackets == 0 && c.SentPackets+uint64(c.Drops) >= uint64(packets) {
 			return c
 		}
 		if time.Now().After(end) {

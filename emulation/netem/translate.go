@@ -1,157 +1,171 @@
 package netem
 
 import (
-	"fmt"
+	"errors"
 	"math"
-	"math/bits"
 	"time"
-
-	"github.com/florianl/go-tc"
 
 	"github.com/tquiclab/tquiclab/emulation"
 )
 
-const (
-	// ethernetHeader is what a frame has before its IP packet, as netem counts it.
-	ethernetHeader = 14
-	// unlimitedQueue is the queue, in packets, where none is asked for.
-	unlimitedQueue = 1 << 20
-	// maxLimit bounds the limit, far above any use and far below overflow.
-	maxLimit = math.MaxInt32
-)
+// all is the probability 1 as netem counts it.
+const all = math.MaxUint32
 
-// attributes returns netem's whole set of parameters for imp: a change keeps
-// whatever it is not told (correlations, reordering, corruption and the rate
-// persist in the kernel), so nothing is left out, not even what is zero. Slots
-// and delay tables, which cannot be taken back, are never set.
-func attributes(imp emulation.Impairments, mtu int, seed uint64) (tc.Netem, error) {
+// translate returns netem's whole set of parameters for imp, which Check has passed.
+// A change keeps whatever it is not told, so nothing is left out, not even what is
+// zero.
+func translate(imp emulation.Impairments, mtu int, seed uint64) (options, error) {
 	limit, err := limit(imp, mtu)
 	if err != nil {
-		return tc.Netem{}, err
+		return options{}, err
 	}
-	rate := imp.Rate
-	if rate == 0 {
-		rate = unlimitedRate
+	r := imp.Rate
+	if r == 0 {
+		r = unlimitedRate
 	}
-	// The kernel takes the larger of the two rates, and 32 bits end at 34 Gbit/s.
-	rate64 := bytesPerSecond(rate)
-	rate32 := uint32(min(rate64, math.MaxUint32))
-	delay, jitter := int64(imp.Delay), int64(imp.Jitter)
-	ecn := uint32(0)
-	return tc.Netem{
-		Qopt:      tc.NetemQopt{Limit: limit, Loss: lossFraction(imp.Loss)},
-		Corr:      &tc.NetemCorr{},
-		Reorder:   &tc.NetemReorder{},
-		Corrupt:   &tc.NetemCorrupt{},
-		Rate:      &tc.NetemRate{Rate: rate32},
-		Rate64:    &rate64,
-		Latency64: &delay,
-		Jitter64:  &jitter,
-		Ecn:       &ecn,
-		PrngSeed:  &seed,
-	}, nil
+	o := options{
+		limit: limit, latency: int64(imp.Delay), jitter: int64(imp.Jitter), nanoseconds: true,
+		delayTable: delayTable(imp), rate: rate{bytes: bytesPerSecond(r)},
+		corrupt: fraction(imp.Corrupt),
+		seed:    seed, seeded: true,
+	}
+	if imp.Reorder.Probability > 0 {
+		o.reorder, o.gap = fraction(imp.Reorder.Probability), uint32(max(1, imp.Reorder.Gap))
+	}
+	o.slot, o.slotTable = slots(imp.Slot)
+	return o, o.setLoss(imp)
+}
+
+// setLoss sets which packets are lost and which are copied.
+func (o *options) setLoss(imp emulation.Impairments) error {
+	pass := 1 - imp.Loss
+	switch g, f := imp.GilbertElliott, imp.FourState; {
+	case imp.Blackhole:
+		o.loss = all // and no copies, each of which would save its original
+	case g != (emulation.GilbertElliott{}):
+		// Independent loss is one more way not to pass, in either state.
+		o.model = lossModel{lossGilbertElliott, [5]uint32{fraction(g.P), fraction(g.R), fraction(g.H * pass), fraction(1 - g.K*pass)}}
+	case f != (emulation.FourState{}):
+		// The kernel adds the probabilities of one state in 32 bits.
+		p14, p32 := fraction(f.P14), fraction(f.P32)
+		o.model = lossModel{lossFourState, [5]uint32{
+			min(fraction(f.P13), all-p14), min(fraction(f.P31), all-p32), p32, p14, fraction(f.P23),
+		}}
+	default:
+		loss, duplicate, err := kernelLoss(imp.Loss, imp.Duplicate)
+		if err != nil {
+			return err
+		}
+		o.loss, o.duplicate = fraction(loss), fraction(duplicate)
+	}
+	return nil
+}
+
+// kernelLoss returns the probabilities that make netem lose a packet with its copy
+// with probability loss, and copy one that is not lost with probability duplicate.
+// netem decides over the copy first (sch_netem.c, netem_enqueue): a loss then takes
+// only the copy, and the copy of a packet that was not lost may be lost by itself.
+// With l and d as netem's own,
+//
+//	(1-d) l = loss    and    d (1-l)² = (1-loss) duplicate
+//
+// The left side of the first, as a function of l, is concave: Newton's steps from
+// below never pass the root.
+func kernelLoss(loss, duplicate float64) (l, d float64, err error) {
+	if loss == 0 || loss == 1 || duplicate == 0 {
+		return loss, duplicate * (1 - loss), nil
+	}
+	c := (1 - loss) * duplicate
+	l = loss
+	for range 100 {
+		rest := 1 - l
+		slope := 1 - c*(1+l)/(rest*rest*rest)
+		if slope <= 0 || rest <= 0 {
+			return 0, 0, errTooManyCopies
+		}
+		step := (loss - l*(1-c/(rest*rest))) / slope
+		l += step
+		if step < 1e-12 {
+			break
+		}
+	}
+	if d = c / ((1 - l) * (1 - l)); !(d <= 1) || l >= 1 {
+		return 0, 0, errTooManyCopies
+	}
+	return l, d, nil
+}
+
+var errTooManyCopies = errors.New("netem cannot lose and duplicate that much at once: a packet that it duplicates it does not lose (--backend relay can)")
+
+// modelLoss is the way back.
+func modelLoss(l, d float64) (loss, duplicate float64) {
+	loss = (1 - d) * l
+	if loss >= 1 {
+		return 1, 0
+	}
+	return loss, d * (1 - l) * (1 - l) / (1 - loss)
 }
 
 // impairments is the way back: what netem's parameters do to a link of the given
-// MTU. The queue is in packets, whatever it was asked for in, and absent where
-// it has no end.
-func impairments(n tc.Netem, mtu int) (emulation.Impairments, error) {
-	if n.Latency64 == nil || n.Jitter64 == nil {
-		return emulation.Impairments{}, fmt.Errorf("the kernel tells no delay in nanoseconds: it is older than Linux 4.16")
+// MTU. The queue is in packets, whatever it was asked for in. The kernel tells no
+// table: where there is jitter, its distribution and the queue, which is worked out
+// with it, are left away.
+func impairments(o *options, mtu int) (emulation.Impairments, error) {
+	if !o.nanoseconds {
+		return emulation.Impairments{}, errTicks
 	}
 	imp := emulation.Impairments{
-		Delay:  time.Duration(*n.Latency64),
-		Jitter: time.Duration(*n.Jitter64),
-		Loss:   lossProbability(n.Qopt.Loss),
+		Delay:   time.Duration(o.latency),
+		Jitter:  time.Duration(o.jitter),
+		Corrupt: probability(o.corrupt),
+		Slot: emulation.Slot{
+			Min: time.Duration(o.slot.min), Max: time.Duration(o.slot.max),
+			Packets: int(o.slot.packets), Bytes: emulation.ByteCount(o.slot.bytes),
+		},
 	}
-	if rate := emulation.Rate(byteRate(n) * 8); rate != 0 && rate < unlimitedRate {
-		imp.Rate = rate
-		line, err := lineFrames(imp, mtu)
-		if err != nil {
-			return emulation.Impairments{}, err
-		}
-		if queue := int64(n.Qopt.Limit) - line - 1; queue < unlimitedQueue {
-			imp.Queue.Packets = int(max(0, queue))
-		}
+	p := o.model.parameters
+	switch o.model.kind {
+	case lossGilbertElliott:
+		imp.GilbertElliott = emulation.GilbertElliott{P: probability(p[0]), R: probability(p[1]), H: probability(p[2]), K: 1 - probability(p[3])}
+	case lossFourState:
+		imp.FourState = emulation.FourState{P13: probability(p[0]), P31: probability(p[1]), P32: probability(p[2]), P14: probability(p[3]), P23: probability(p[4])}
+	default:
+		imp.Loss, imp.Duplicate = modelLoss(probability(o.loss), probability(o.duplicate))
 	}
-	return imp, nil
-}
-
-// limit returns netem's limit in packets; see the package comment.
-func limit(imp emulation.Impairments, mtu int) (uint32, error) {
-	line, err := lineFrames(imp, mtu)
-	if err != nil {
-		return 0, err
-	}
-	queue := int64(unlimitedQueue)
-	switch frame := int64(mtu + ethernetHeader); {
-	case imp.Queue.Packets > 0:
-		queue = int64(imp.Queue.Packets)
-	case imp.Queue.Bytes > 0:
-		queue = int64(imp.Queue.Bytes) / frame
-	case imp.Queue.Time > 0:
-		queue, err = frames(imp.Rate, imp.Queue.Time, mtu, 0)
-		if err != nil {
-			return 0, err
+	if o.gap > 0 {
+		imp.Reorder.Probability = probability(o.reorder)
+		if o.gap > 1 {
+			imp.Reorder.Gap = int(o.gap)
 		}
 	}
-	if queue > maxLimit-line-1 {
-		return 0, fmt.Errorf("a queue of %d packets behind a line of %d is more than netem's limit takes", queue, line)
+	if r := emulation.Rate(o.rate.bytes * 8); r != 0 && r < unlimitedRate {
+		imp.Rate = r
 	}
-	return uint32(line + queue + 1), nil
+	var err error
+	if imp.Rate > 0 && o.jitter == 0 {
+		imp.Queue, err = queueOf(o.limit, imp.Rate, imp.Delay, mtu)
+	}
+	return imp, err
 }
 
-// lineFrames returns how many largest frames the delay line holds at imp's rate.
-func lineFrames(imp emulation.Impairments, mtu int) (int64, error) {
-	frame := uint64(mtu + ethernetHeader)
-	return frames(imp.Rate, imp.Delay+imp.Jitter, mtu, 8*uint64(time.Second)*frame-1)
-}
-
-// frames returns how many largest frames rate carries in d, rounded down after
-// round (in bit-nanoseconds) was added.
-func frames(rate emulation.Rate, d time.Duration, mtu int, round uint64) (int64, error) {
-	frame := uint64(mtu+ethernetHeader) * 8 * uint64(time.Second)
-	hi, lo := bits.Mul64(uint64(rate), uint64(d))
-	lo, carry := bits.Add64(lo, round, 0)
-	hi += carry
-	if hi >= frame {
-		return 0, fmt.Errorf("%d bit/s for %v is more than netem's limit takes", rate, d)
-	}
-	n, _ := bits.Div64(hi, lo, frame)
-	if n > maxLimit {
-		return 0, fmt.Errorf("%d bit/s for %v is %d packets, more than netem's limit takes", rate, d, n)
-	}
-	return int64(n), nil
-}
+var errTicks = errors.New("the kernel tells no delay in nanoseconds: it is older than Linux 4.16")
 
 // bytesPerSecond returns a rate as netem counts it, to the nearest.
 func bytesPerSecond(r emulation.Rate) uint64 { return (uint64(r) + 4) / 8 }
 
-// byteRate returns the rate in force among netem's two attributes, bytes/s.
-func byteRate(n tc.Netem) uint64 {
-	var rate uint64
-	if n.Rate != nil {
-		rate = uint64(n.Rate.Rate)
-	}
-	if n.Rate64 != nil {
-		rate = max(rate, *n.Rate64)
-	}
-	return rate
-}
-
-// lossFraction returns a probability as netem counts it. The kernel drops a
-// packet when a random 32-bit number is not above it, so zero is never and the
-// largest is always; a probability too small for it becomes the smallest.
-func lossFraction(p float64) uint32 {
+// fraction returns a probability as netem counts it, so that zero is never and the
+// largest is always, give or take one in 2^32; a probability too small for it becomes
+// the smallest.
+func fraction(p float64) uint32 {
 	if p <= 0 {
 		return 0
 	}
-	return uint32(min(max(1, math.Round(p*(1<<32))), math.MaxUint32))
+	return uint32(min(max(1, math.Round(p*(1<<32))), all))
 }
 
-// lossProbability is the way back, to within 2^-32.
-func lossProbability(fraction uint32) float64 {
-	if fraction == math.MaxUint32 {
+// probability is the way back, to within 2^-32.
+func probability(fraction uint32) float64 {
+	if fraction == all {
 		return 1
 	}
 	return float64(fraction) / (1 << 32)

@@ -19,18 +19,22 @@ import (
 func BenchmarkCandidates(b *testing.B) {
 	for _, c := range []struct {
 		name    string
+		rig     func(testing.TB) *rig
 		receive func(*Port) (receiver, error)
 		send    func(*Port) (transmitter, error)
 	}{
-		{"rx=read/tx=write", newReadReceiver, newWriteTransmitter},
-		{"rx=recvmmsg/tx=sendmmsg", newMmsgReceiver, newMmsgTransmitter},
-		{"rx=v2/tx=write", newV2Receiver, newWriteTransmitter},
-		{"rx=v2/tx=sendmmsg", newV2Receiver, newMmsgTransmitter},
-		{"rx=v3/tx=sendmmsg", newV3Receiver, newMmsgTransmitter},
-		{"rx=v2/tx=ring", newV2Receiver, newRingTransmitter},
+		{"rx=read/tx=write", newRig, newReadReceiver, newWriteTransmitter},
+		{"rx=recvmmsg/tx=sendmmsg", newRig, newMmsgReceiver, newMmsgTransmitter},
+		{"rx=v2/tx=write", newRig, newV2Receiver, newWriteTransmitter},
+		{"rx=v2/tx=sendmmsg", newRig, newV2Receiver, newMmsgTransmitter},
+		{"rx=v3/tx=sendmmsg", newRig, newV3Receiver, newMmsgTransmitter},
+		{"rx=v2/tx=ring", newRig, newV2Receiver, newRingTransmitter},
+		{"rx=recvmmsg/tx=sendmmsg/units", newSuperRig, newUnitMmsgReceiver, newUnitTransmitter},
+		{"rx=v2/tx=sendmmsg/units", newSuperRig, newUnitV2Receiver, newUnitTransmitter},
+		{"rx=v3/tx=sendmmsg/units", newSuperRig, newUnitV3Receiver, newUnitTransmitter},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			r := newRig(b)
+			r := c.rig(b)
 			stop := r.bareWire(c.receive, c.send)
 			defer stop()
 			var payload uint64
@@ -279,9 +283,11 @@ func newWriteTransmitter(p *Port) (transmitter, error) {
 }
 
 // newMmsgTransmitter copies each frame, as the relay must to hold it back.
-func newMmsgTransmitter(p *Port) (transmitter, error) {
+func newMmsgTransmitter(p *Port) (transmitter, error) { return newMmsgTransmitterOf(p, p.maxFrame()) }
+
+func newMmsgTransmitterOf(p *Port, longest int) (transmitter, error) {
 	s := newSender(p.fd())
-	buffers := &pool{size: p.maxFrame()}
+	buffers := &pool{size: longest}
 	flush := func() {
 		for i := 0; i < s.n; {
 			if next, err := s.sendFrom(i); err == nil {

@@ -84,12 +84,8 @@ func (r *relay) set(settings []Setting) error {
 		return err // nobody has done anything
 	}
 	for lane, p := range patches {
-		// A packet may have started the clock before that instant, and the beginning of the
-		// timeline with it; all forwarders have seen it by now.
-		m := before[lane]
-		m.playTo(at)
-		m.player.Patch(p)
-		r.mirrors[lane] = m
+		before[lane].patch(at, p)
+		r.mirrors[lane] = before[lane]
 	}
 	return err
 }

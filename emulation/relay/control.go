@@ -171,10 +171,7 @@ func (r *relay) awaitStart(patience time.Duration) (emulation.Time, bool) {
 		select {
 		case <-s.known:
 			return s.at()
-		case <-s.over: // armed anew
-			if s == r.start.Load() {
-				return 0, false // the next one is about to be there
-			}
+		case <-s.over: // armed anew: the next start is there
 		case <-late.C:
 			return 0, false
 		case <-r.closing:

@@ -1,23 +1,17 @@
 package relay
 
 import (
-	"errors"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation"
 )
 
-// A frame that the kernel has no room for is tried again for sendPatience, then
-// counted as lost.
-const (
-	sendPatience = 20 * time.Millisecond
-	sendPause    = 50 * time.Microsecond
-)
-
 // depart sends every packet that is due.
 func (f *forwarder) depart(now emulation.Time) {
+	if f.super != nil {
+		f.departUnits(now)
+		return
+	}
 	for {
 		p, ideal, ok := f.model.Dequeue(now)
 		if buf := f.finish(p); ok && buf != nil {
@@ -53,35 +47,13 @@ func (f *forwarder) finish(p emulation.Packet) []byte {
 	return buf
 }
 
-// flush sends the batch. A frame that the kernel has no room for is tried again;
-// one that cannot be sent at all is counted.
+// flush sends the batch.
 func (f *forwarder) flush() {
 	s := f.sender
 	if s.n == 0 {
 		return
 	}
-	var patience time.Duration
-	for i := 0; i < s.n; {
-		next, err := s.sendFrom(i)
-		switch {
-		case err == nil:
-			i, patience = next, 0
-		case err == unix.EINTR:
-		case (err == unix.EAGAIN || err == unix.ENOBUFS) && patience < sendPatience:
-			// ENOBUFS: the backlog of the CPU on the other side of the veth is
-			// full (netdev_max_backlog).
-			f.stats.sendRetry++
-			patience += sendPause
-			time.Sleep(sendPause)
-		default:
-			f.stats.sendFailed++
-			f.stats.sendError, _ = errors.AsType[unix.Errno](err)
-			if f.out.gone() {
-				f.stats.state = StateGone
-			}
-			i++
-		}
-	}
+	f.push(s, s.n)
 	now := f.clock.at(time.Now())
 	for i := range s.n {
 		f.stats.lateness.add(now.Sub(s.ideal[i]))

@@ -130,35 +130,37 @@ func wantClean(t *testing.T, d DirectionStatus) {
 }
 
 func TestForwardsEveryPacketOnce(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		a, b netip.Addr // ARP or neighbour discovery pass first
-		size int
-	}{
-		{"ipv4 full", addrA4.Addr(), addrB4.Addr(), 1472},
-		{"ipv6 full", addrA6.Addr(), addrB6.Addr(), 1452},
-		{"ipv4 small", addrA4.Addr(), addrB4.Addr(), 4},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t)
-			r.start(Wire{})
-			f := r.flow(tc.size, tc.a, tc.b)
-			const n = 30_000
-			f.send(1, 1) // until the address is known packets wait in the node
-			f.send(n-1, 500)
-			f.receive(n)
-			f.wantInOrder() // n different numbers below n, in order: each exactly once
-			f.wantNoMore()
-			s := r.until("all packets departed", func(s WireStatus) bool {
-				return s.Up.DepartedPackets >= n && s.Up.HeldPackets == 0
+	eachOffload(t, func(t *testing.T, newRig func(testing.TB) *rig, offload Offload) {
+		for _, tc := range []struct {
+			name string
+			a, b netip.Addr // ARP or neighbour discovery pass first
+			size int
+		}{
+			{"ipv4 full", addrA4.Addr(), addrB4.Addr(), 1472},
+			{"ipv6 full", addrA6.Addr(), addrB6.Addr(), 1452},
+			{"ipv4 small", addrA4.Addr(), addrB4.Addr(), 4},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				r := newRig(t)
+				r.start(Wire{Offload: offload})
+				f := r.flow(tc.size, tc.a, tc.b)
+				const n = 20_000
+				f.send(1, 1) // until the address is known packets wait in the node
+				f.send(n-1, 500)
+				f.receive(n)
+				f.wantInOrder() // n different numbers below n, in order: each exactly once
+				f.wantNoMore()
+				s := r.until("all packets departed", func(s WireStatus) bool {
+					return s.Up.DepartedPackets >= n && s.Up.HeldPackets == 0
+				})
+				wantClean(t, s.Up)
+				wantClean(t, s.Down)
+				if s.Up.Lateness.Count != s.Up.DepartedPackets {
+					t.Errorf("lateness of %d packets noted, want %d", s.Up.Lateness.Count, s.Up.DepartedPackets)
+				}
 			})
-			wantClean(t, s.Up)
-			wantClean(t, s.Down)
-			if s.Up.Lateness.Count != s.Up.DepartedPackets {
-				t.Errorf("lateness of %d packets noted, want %d", s.Up.Lateness.Count, s.Up.DepartedPackets)
-			}
-		})
-	}
+		}
+	})
 }
 
 // Every frame on the wire is in the counters: the interfaces' own say the same.
@@ -321,12 +323,30 @@ func TestSendErrorsAreCounted(t *testing.T) {
 	r.start(Wire{})
 	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
 	f.send(1, 1)
-	r.w.set("wb", false)
+	if err := r.w.netlink.LinkSetMTU(r.w.link("wb"), 700); err != nil {
+		t.Fatal(err)
+	}
 	f.send(10, 0)
 	s := r.until("ten send errors", func(s WireStatus) bool { return s.Up.SendErrors >= 10 })
-	if want := unix.ENETDOWN.Error(); s.Up.SendError != want {
-		t.Errorf("latest send error is %q, want %q", s.Up.SendError, want)
+	if want := unix.EMSGSIZE.Error(); s.Up.SendError != want || s.Up.Cut > 0 {
+		t.Errorf("latest send error is %q, %d cut; want %q and none", s.Up.SendError, s.Up.Cut, want)
 	}
+}
+
+// A link that is cut loses what is on its way; that is no failure of the relay.
+func TestFramesOfACutLinkAreNoErrors(t *testing.T) {
+	eachOffload(t, func(t *testing.T, newRig func(testing.TB) *rig, offload Offload) {
+		r := newRig(t)
+		r.start(Wire{Offload: offload})
+		f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
+		f.send(1, 1)
+		r.w.set("wb", false)
+		f.send(10, 0)
+		s := r.until("ten frames cut", func(s WireStatus) bool { return s.Up.Cut >= 10 })
+		if s.Up.SendErrors > 0 || s.Up.DepartedPackets < s.Up.Cut {
+			t.Errorf("%d send errors, %d departed; want none, and the %d cut among the departed", s.Up.SendErrors, s.Up.DepartedPackets, s.Up.Cut)
+		}
+	})
 }
 
 // The data path does not allocate once buffers and queues have grown.

@@ -26,6 +26,7 @@ type forwarder struct {
 	in, out *Port
 	ring    *receiveRing
 	model   *lane
+	super   *super // nil on a wire with OffloadOff
 	clock   clock
 	sender  *sender
 	pool    pool
@@ -48,11 +49,14 @@ type forwarder struct {
 // stats is what the relay counts beside the model.
 type stats struct {
 	lateness   lateness
+	units      uint64     // with OffloadOn: frames that arrived, of one wire packet or more
+	runs       uint64     // and those that were sent
 	unfinished uint64     // frames whose checksum the kernel had not computed
 	oversized  uint64     // frames longer than the interface's MTU, or than a slot
 	tagged     uint64     // frames with a VLAN tag, which the socket takes off
 	noMemory   uint64     // frames beyond what a direction may hold
 	sendFailed uint64     // frames that departed and could not be sent
+	cut        uint64     // frames that departed towards an end that was down
 	sendRetry  uint64     // times that the kernel had no room for a frame
 	sendError  unix.Errno // of the latest such frame
 	told       uint64     // messages that a packet is too big, sent
@@ -72,6 +76,7 @@ type snapshot struct {
 	older   int // courses that still hold packets
 }
 
+// newForwarder takes the port's ring, or nil when frames may be units.
 func newForwarder(in, out *Port, ring *receiveRing, model *lane, clock clock) (*forwarder, error) {
 	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -81,6 +86,9 @@ func newForwarder(in, out *Port, ring *receiveRing, model *lane, clock clock) (*
 		in: in, out: out, ring: ring, model: model, clock: clock, stop: stop, ended: make(chan struct{}),
 		sender: newSender(out.fd()),
 		pool:   pool{size: in.maxFrame()},
+	}
+	if ring == nil {
+		f.super = newSuper(in, out)
 	}
 	f.stats.state = StateUp
 	return f, nil
@@ -101,7 +109,11 @@ func (f *forwarder) wake() {
 
 // close frees what newForwarder made. The thread must have ended.
 func (f *forwarder) close() error {
-	return errors.Join(f.ring.close(), unix.Close(f.stop))
+	var err error
+	if f.ring != nil {
+		err = f.ring.close()
+	}
+	return errors.Join(err, unix.Close(f.stop))
 }
 
 // run forwards until end or until an interface is gone. It keeps its thread to
@@ -116,7 +128,7 @@ func (f *forwarder) run() error {
 		before := f.clock.now()
 		received := f.receive()
 		now := f.clock.now()
-		f.depart(f.model.play(now, f.seen(before, received)))
+		f.depart(f.model.play(f.horizon(before, now, received)))
 		if received == receiveBatch {
 			if now.Sub(f.published) > publishEvery {
 				f.publish(now)
@@ -135,6 +147,9 @@ func (f *forwarder) run() error {
 
 // receive gives up to a batch of frames to the model, and returns how many.
 func (f *forwarder) receive() int {
+	if f.super != nil {
+		return f.receiveUnits()
+	}
 	now := f.clock.read()
 	for n := range receiveBatch {
 		fr, ok := f.ring.peek()
@@ -144,15 +159,20 @@ func (f *forwarder) receive() int {
 		if fr.realTime > now.real {
 			now = f.clock.read() // came in after the reading
 		}
-		f.arrived = now.convert(fr.realTime, f.arrived)
-		if f.stats.state == StateDown && f.arrived > f.downAt {
-			f.stats.state = StateUp
-		}
+		f.note(now, fr.realTime)
 		f.meet(fr.data)
 		f.arrive(fr)
 		f.ring.release()
 	}
 	return receiveBatch
+}
+
+// note takes the arrival time of the next frame.
+func (f *forwarder) note(now reading, realTime int64) {
+	f.arrived = now.convert(realTime, f.arrived)
+	if f.stats.state == StateDown && f.arrived > f.downAt {
+		f.stats.state = StateUp
+	}
 }
 
 // arrive copies the frame and gives it to the model, unless it cannot be

@@ -31,8 +31,8 @@ const (
 // and what the receiver of the message looks at is the packet that it quotes.
 type router struct {
 	tokens  float64
-	last    emulation.Time // when they were counted
-	message [ethernetHeader + icmpv6Size]byte
+	last    emulation.Time                               // when they were counted
+	message [vnetSize + ethernetHeader + icmpv6Size]byte // behind an empty vnet header
 }
 
 // refuse is told of a frame that the model did not accept.
@@ -46,11 +46,20 @@ func (f *forwarder) refuse(frame []byte, v emulation.Verdict) {
 		f.stats.untold++
 	case !f.router.may(f.arrived):
 		f.stats.heldBack++
-	case unix.Send(f.in.fd(), message, unix.MSG_DONTWAIT) != nil:
+	case unix.Send(f.in.fd(), f.router.toSend(message, f.super != nil), unix.MSG_DONTWAIT) != nil:
 		f.stats.untold++
 	default:
 		f.stats.told++
 	}
+}
+
+// toSend returns tooBig's message as the socket takes it: behind a vnet header where
+// it has them.
+func (r *router) toSend(message []byte, vnet bool) []byte {
+	if vnet {
+		return r.message[:vnetSize+len(message)]
+	}
+	return message
 }
 
 // may takes a token from the bucket.
@@ -78,20 +87,21 @@ func (r *router) tooBig(frame []byte, mtu int) []byte {
 	if version == 0 || frame[0]&1 != 0 || frame[6]&1 != 0 {
 		return nil
 	}
-	copy(r.message[:], frame[6:12]) // back to where it came from
-	copy(r.message[6:], frame[:6])
-	copy(r.message[12:], frame[12:ethernetHeader])
+	message := r.message[vnetSize:]
+	copy(message, frame[6:12]) // back to where it came from
+	copy(message[6:], frame[:6])
+	copy(message[12:], frame[12:ethernetHeader])
 	ip := frame[ethernetHeader:]
 	var n int
 	switch {
 	case version == 4 && tellable4(ip, length):
-		n = fragmentationNeeded(r.message[ethernetHeader:], ip, mtu)
+		n = fragmentationNeeded(message[ethernetHeader:], ip, mtu)
 	case version == 6 && tellable6(ip):
-		n = packetTooBig(r.message[ethernetHeader:], ip, mtu)
+		n = packetTooBig(message[ethernetHeader:], ip, mtu)
 	default:
 		return nil
 	}
-	return r.message[:ethernetHeader+n]
+	return message[:ethernetHeader+n]
 }
 
 func tellable4(ip []byte, length int) bool {

@@ -57,6 +57,19 @@ func (l *lane) meets(at emulation.Time) bool {
 	return l.begun && at < l.due && l.orders.Load() == nil
 }
 
+// meet brings the lane to the arrival of a frame, which starts the clock if it is the
+// first packet.
+func (l *lane) meet(at emulation.Time, frame []byte) {
+	if l.meets(at) {
+		return
+	}
+	l.catchUp(at)
+	if !l.known && l.start.byPacket && startsClock(frame) {
+		l.start.set(at) // unless another wire was quicker
+		l.catchUp(at)
+	}
+}
+
 // catchUp carries out all that is due by a time, each at its own.
 func (l *lane) catchUp(t emulation.Time) {
 	if o := l.orders.Load(); o != nil {
@@ -84,9 +97,9 @@ func (l *lane) refuse(err error) {
 	l.refusal = err
 }
 
-// play carries out what is due by now where all arrivals before it are known, which
-// they are up to seen. It returns up to when packets may depart: not past a change
-// that is to come.
+// play carries out what is due by a time, as far as all arrivals before it are known,
+// which they are up to seen. It returns up to when packets may depart: not past a
+// change that is to come.
 func (l *lane) play(now, seen emulation.Time) emulation.Time {
 	for _, c := range l.older { // nothing arrives there
 		c.playTo(now, l.refuse)

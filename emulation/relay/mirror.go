@@ -36,6 +36,14 @@ func (m *mirror) playTo(t emulation.Time) {
 	}
 }
 
+// patch notes that the forwarder has applied a patch at a time. A packet may have
+// started the clock shortly before, and with it the beginning of the timeline: all
+// forwarders have seen it when they have applied the patch.
+func (m *mirror) patch(at emulation.Time, p emulation.Patch) {
+	m.playTo(at)
+	m.player.Patch(p)
+}
+
 // check returns why a patch is impossible at a time, up to which the mirror has been
 // played. While the clock does not run, a packet may start it at any moment: then the
 // patch must be possible whatever of the timeline's beginning comes before it.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ type Port struct {
 	index int
 	name  string
 	mtu   int // of the interface, bytes of IP packet
+	limit int // bytes of the ring; 0: maxRingBytes
 }
 
 // OpenPort opens the port of the named interface in the calling thread's network
@@ -82,28 +84,65 @@ func (p *Port) maxFrame() int { return p.mtu + ethernetHeader }
 
 // start makes the socket's ring and lets packets in.
 func (p *Port) start() (*receiveRing, error) {
-	for _, opt := range []struct {
-		name              string
-		level, key, value int
-	}{
+	for _, opt := range []option{
 		{"ignore outgoing packets", unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
 		{"bypass the qdisc", unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1},
 		{"size the send buffer", unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer},
 		{"choose the ring's version", unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V2},
 	} {
-		if err := unix.SetsockoptInt(p.fd(), opt.level, opt.key, opt.value); err != nil {
-			return nil, fmt.Errorf("%s on %s: %w", opt.name, p.name, err)
+		if err := p.set(opt); err != nil {
+			return nil, err
 		}
 	}
-	ring, err := newReceiveRing(p.fd(), p.maxFrame())
+	ring, err := newReceiveRing(p.fd(), p.maxFrame(), cmp.Or(p.limit, maxRingBytes))
 	if err != nil {
 		return nil, fmt.Errorf("make receive ring on %s: %w", p.name, err)
 	}
-	all := &unix.SockaddrLinklayer{Ifindex: p.index, Protocol: hostToNet(unix.ETH_P_ALL)}
-	if err := unix.Bind(p.fd(), all); err != nil {
-		return nil, errors.Join(fmt.Errorf("bind to %s: %w", p.name, err), ring.close())
+	if err := p.open(); err != nil {
+		return nil, errors.Join(err, ring.close())
 	}
 	return ring, nil
+}
+
+// startUnits lets packets in that may be units, to be received and sent with their
+// vnet headers.
+func (p *Port) startUnits() error {
+	for _, opt := range []option{
+		{"ignore outgoing packets", unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
+		{"bypass the qdisc", unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1},
+		{"size the send buffer", unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer},
+		{"size the receive buffer", unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer},
+		{"ask for vnet headers", unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1},
+		{"ask for VLAN tags", unix.SOL_PACKET, unix.PACKET_AUXDATA, 1},
+		{"ask for arrival times", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
+	} {
+		if err := p.set(opt); err != nil {
+			return err
+		}
+	}
+	return p.open()
+}
+
+// option is a socket option and why it is set.
+type option struct {
+	name              string
+	level, key, value int
+}
+
+func (p *Port) set(o option) error {
+	if err := unix.SetsockoptInt(p.fd(), o.level, o.key, o.value); err != nil {
+		return fmt.Errorf("%s on %s: %w", o.name, p.name, err)
+	}
+	return nil
+}
+
+// open lets packets in.
+func (p *Port) open() error {
+	all := &unix.SockaddrLinklayer{Ifindex: p.index, Protocol: hostToNet(unix.ETH_P_ALL)}
+	if err := unix.Bind(p.fd(), all); err != nil {
+		return fmt.Errorf("bind to %s: %w", p.name, err)
+	}
+	return nil
 }
 
 // takeError clears the socket's pending error and returns it. Without this the

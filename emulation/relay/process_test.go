@@ -91,17 +91,19 @@ func TestEndsWhenItsInterfaceIsDeleted(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := newRig(t).quiet()
-			r.start(Wire{Up: emulation.Impairments{Delay: time.Minute}})
-			tc.first(r)
-			node, name := tc.node(r)
-			if err := node.netlink.LinkDel(node.link(name)); err != nil {
-				t.Fatal(err)
-			}
-			r.wantExit(0)
-			if !strings.Contains(r.stderr.String(), "its interface is gone") {
-				t.Errorf("the relay did not say why it ended:\n%s", r.stderr.String())
-			}
+			eachOffload(t, func(t *testing.T, newRig func(testing.TB) *rig, offload Offload) {
+				r := newRig(t).quiet()
+				r.start(Wire{Up: emulation.Impairments{Delay: time.Minute}, Offload: offload})
+				tc.first(r)
+				node, name := tc.node(r)
+				if err := node.netlink.LinkDel(node.link(name)); err != nil {
+					t.Fatal(err)
+				}
+				r.wantExit(0)
+				if !strings.Contains(r.stderr.String(), "its interface is gone") {
+					t.Errorf("the relay did not say why it ended:\n%s", r.stderr.String())
+				}
+			})
 		})
 	}
 }
@@ -145,15 +147,17 @@ func TestOtherWiresGoOn(t *testing.T) {
 }
 
 func TestDownAndUpAgain(t *testing.T) {
-	r := newRig(t).quiet()
-	r.start(Wire{})
-	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
-	f.send(10, 1)
-	r.w.set("wa", false)
-	r.until("the direction down", func(s WireStatus) bool { return s.Up.State == StateDown })
-	r.w.set("wa", true)
-	f.send(10, 1)
-	r.until("the direction up", func(s WireStatus) bool { return s.Up.State == StateUp })
+	eachOffload(t, func(t *testing.T, newRig func(testing.TB) *rig, offload Offload) {
+		r := newRig(t).quiet()
+		r.start(Wire{Offload: offload})
+		f := r.flow(1000, addrA4.Addr(), addrB4.Addr())
+		f.send(10, 1)
+		r.w.set("wa", false)
+		r.until("the direction down", func(s WireStatus) bool { return s.Up.State == StateDown })
+		r.w.set("wa", true)
+		f.send(10, 1)
+		r.until("the direction up", func(s WireStatus) bool { return s.Up.State == StateUp })
+	})
 }
 
 func TestControlProtocol(t *testing.T) {
@@ -217,8 +221,8 @@ func (r *rig) dialRaw() net.Conn {
 	return conn
 }
 
-// Clients that ask and never read, that send half a line, or that are too many
-// hold up neither the wire nor, once they are gone, other clients.
+// Clients that ask and never read, that send half a line or far too much, or that are
+// too many hold up neither the wire nor, once they are gone, other clients.
 func TestHostileControlClients(t *testing.T) {
 	r := newRig(t)
 	r.start(Wire{})
@@ -229,10 +233,17 @@ func TestHostileControlClients(t *testing.T) {
 		if err := conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		if i%2 == 0 {
+		switch i % 5 {
+		case 0:
 			_, _ = conn.Write(bytes.Repeat([]byte(`{"op":"counters"}`+"\n"), 5000))
-		} else {
+		case 1:
 			_, _ = conn.Write([]byte(`{"op":`))
+		case 2:
+			fmt.Fprintln(conn, `{"op":"drops"}`)
+		case 3:
+			fmt.Fprintln(conn, `{"op":"set","settings":[`+strings.Repeat("{},", 100_000)+`{}]}`)
+		case 4:
+			fmt.Fprintln(conn, `{"op":"await"}`)
 		}
 	}
 	f := r.flow(1000, addrA4.Addr(), addrB4.Addr())

@@ -154,6 +154,13 @@ var packetOffloads = [...]string{
 	"rx-gro",
 }
 
+// unitOffloads are those of packetOffloads that make units.
+var unitOffloads = [...]string{
+	"tx-checksum-ip-generic",
+	"tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation",
+	"tx-generic-segmentation", "tx-udp-segmentation",
+}
+
 var (
 	addrA4 = netip.MustParsePrefix("10.1.0.1/24")
 	addrB4 = netip.MustParsePrefix("10.1.0.2/24")
@@ -187,19 +194,84 @@ func newRig(tb testing.TB) *rig {
 		r.w.do(func() error {
 			return os.WriteFile("/proc/sys/net/ipv6/conf/w"+end.name+"/disable_ipv6", []byte("1"), 0)
 		})
-		for _, p := range end.addrs {
-			addr := &netlink.Addr{
-				IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
-				Flags: unix.IFA_F_NODAD,
-			}
-			if err := end.node.netlink.AddrAdd(end.node.link(end.name), addr); err != nil {
-				tb.Fatalf("add address %s: %v", p, err)
-			}
-		}
+		end.node.address(end.name, end.addrs...)
 		end.node.set(end.name, true)
 		r.w.set("w"+end.name, true)
 	}
 	return r
+}
+
+// newSuperRig is a rig whose endpoints leave segmentation and checksums to the wire.
+func newSuperRig(tb testing.TB) *rig {
+	tb.Helper()
+	r := newRig(tb)
+	for _, end := range []struct {
+		node *space
+		name string
+	}{{r.a, "a"}, {r.b, "b"}} {
+		for _, feature := range unitOffloads {
+			end.node.setFeature(end.name, feature, offloadOn)
+		}
+	}
+	return r
+}
+
+// newBridgeRig is a rig with a bridge in the place of the relay.
+func newBridgeRig(tb testing.TB) *rig {
+	tb.Helper()
+	return newRig(tb).bridge()
+}
+
+func newSuperBridgeRig(tb testing.TB) *rig {
+	tb.Helper()
+	return newSuperRig(tb).bridge()
+}
+
+func (r *rig) bridge() *rig {
+	r.tb.Helper()
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "bridge"}}
+	if err := r.w.netlink.LinkAdd(bridge); err != nil {
+		r.tb.Fatalf("add bridge: %v", err)
+	}
+	for _, port := range []string{"wa", "wb"} {
+		if err := r.w.netlink.LinkSetMaster(r.w.link(port), bridge); err != nil {
+			r.tb.Fatalf("put %s into the bridge: %v", port, err)
+		}
+	}
+	r.w.set("bridge", true)
+	return r
+}
+
+// newVethRig is node A -veth- node B, nothing between.
+func newVethRig(tb testing.TB) *rig {
+	tb.Helper()
+	r := &rig{tb: tb, a: newSpace(tb), w: newSpace(tb), b: newSpace(tb), mtu: 1500}
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: "a", MTU: r.mtu, Namespace: netlink.NsFd(r.a.ns)},
+		PeerName:      "b",
+		PeerNamespace: netlink.NsFd(r.b.ns),
+	}
+	if err := r.w.netlink.LinkAdd(veth); err != nil {
+		tb.Fatalf("add veth: %v", err)
+	}
+	r.a.address("a", addrA4, addrA6)
+	r.b.address("b", addrB4, addrB6)
+	r.a.set("a", true)
+	r.b.set("b", true)
+	return r
+}
+
+func (s *space) address(name string, addrs ...netip.Prefix) {
+	s.tb.Helper()
+	for _, p := range addrs {
+		addr := &netlink.Addr{
+			IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
+			Flags: unix.IFA_F_NODAD,
+		}
+		if err := s.netlink.AddrAdd(s.link(name), addr); err != nil {
+			s.tb.Fatalf("add address %s: %v", p, err)
+		}
+	}
 }
 
 // quiet makes sure that all frames on the wire are the test's own: the nodes know

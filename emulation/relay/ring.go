@@ -16,6 +16,7 @@ const (
 
 	ringFrames   = 4096     // covers 30 ms of not being scheduled at 130 000 packets/s
 	maxRingBytes = 32 << 20 // jumbo frames get fewer slots
+	allRingBytes = 1 << 30  // in all: with more than 64 wires of MTU 1500 each ring gets fewer; a power of two
 	minRingBlock = 1 << 16
 	// The kernel writes the frame at most this far into its slot: tpacket2_hdr,
 	// sockaddr_ll and their alignment (tpacket_rcv in net/packet/af_packet.c).
@@ -43,9 +44,16 @@ type frame struct {
 	realTime int64 // arrival on CLOCK_REALTIME, ns
 }
 
-func newReceiveRing(fd, maxFrame int) (*receiveRing, error) {
+// ringLimit returns how many bytes each of so many rings may have: a power of two.
+func ringLimit(rings int) int {
+	return min(maxRingBytes, allRingBytes>>bits.Len(uint(max(rings, 1)-1)))
+}
+
+// newReceiveRing makes the socket's ring, for frames up to maxFrame bytes, in at most
+// limit bytes, a power of two.
+func newReceiveRing(fd, maxFrame, limit int) (*receiveRing, error) {
 	slot := 1 << bits.Len(uint(maxFrame+frameHeadroom-1))
-	slots := min(ringFrames, maxRingBytes/slot)
+	slots := min(ringFrames, limit/slot)
 	block := max(slot, minRingBlock)
 	req := unix.TpacketReq{
 		Block_size: uint32(block),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -23,11 +24,7 @@ const gcPercent = 800
 // It sets GOMAXPROCS and the garbage collector for the whole process, which
 // should do nothing else.
 func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error, log *slog.Logger) (err error) {
-	defer func() {
-		for _, f := range files {
-			err = errors.Join(err, ignoreClosed(f.Close()))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(files)) }()
 	if err := spec.validate(len(files)); err != nil {
 		return fmt.Errorf("relay of lab %s: %w", spec.Lab, err)
 	}
@@ -44,12 +41,11 @@ func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 	defer func() { err = errors.Join(err, r.close()) }()
 	start := newStart(spec.Start == StartFirstPacket)
 	r.start.Store(start)
+	r.wires, err = newWires(spec, files, clock, start)
+	if err != nil {
+		return err
+	}
 	for _, w := range spec.Wires {
-		wire, err := newWire(w, spec.Seed, files, clock, start)
-		if err != nil {
-			return err
-		}
-		r.wires = append(r.wires, wire)
 		r.mirrors = append(r.mirrors, newMirror(w, 0, start), newMirror(w, 1, start))
 	}
 	listener, err := net.FileListener(files[spec.Control])
@@ -57,6 +53,31 @@ func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 		return fmt.Errorf("listen on control socket: %w", err)
 	}
 	return r.run(ctx, newControl(listener, r), ready, log)
+}
+
+// newWires makes the spec's wires, all at a time: for each socket the kernel waits two
+// or three times until no CPU looks at it any more (synchronize_net in
+// net/packet/af_packet.c), some 10 ms each, and many can wait together. Those that it
+// returns beside an error are to be closed.
+func newWires(spec Spec, files []*os.File, clock clock, start *start) ([]*wire, error) {
+	wires, errs := make([]*wire, len(spec.Wires)), make([]error, len(spec.Wires))
+	var making sync.WaitGroup
+	for i, w := range spec.Wires {
+		making.Go(func() { wires[i], errs[i] = newWire(w, ringLimit(2*len(spec.Wires)), spec.Seed, files, clock, start) })
+	}
+	making.Wait()
+	return slices.DeleteFunc(wires, func(w *wire) bool { return w == nil }), errors.Join(errs...)
+}
+
+// closeAll closes the files, all at a time: closing waits as newWires does.
+func closeAll(files []*os.File) error {
+	errs := make([]error, len(files))
+	var closing sync.WaitGroup
+	for i, f := range files {
+		closing.Go(func() { errs[i] = ignoreClosed(f.Close()) })
+	}
+	closing.Wait()
+	return errors.Join(errs...)
 }
 
 func ignoreClosed(err error) error {
@@ -91,11 +112,11 @@ func (r *relay) close() error {
 func (r *relay) run(ctx context.Context, control *control, ready func() error, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
+	defer r.watching.Wait() // after the last client, which may have armed the clock
 	defer serving.Wait()
 	serving.Go(control.serve)
-	defer control.close()
-	defer r.watching.Wait()
 	defer close(r.closing)
+	defer control.close()
 	r.watch(r.start.Load())
 	serving.Go(func() {
 		<-ctx.Done()

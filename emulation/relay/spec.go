@@ -24,9 +24,10 @@ type Wire struct {
 	Link string `json:"link"`
 	// Ports are the indexes of the ports' files: the first towards the link's
 	// first endpoint.
-	Ports [2]int                `json:"ports"`
-	Up    emulation.Impairments `json:"up,omitzero"`   // first port to second
-	Down  emulation.Impairments `json:"down,omitzero"` // second to first
+	Ports   [2]int                `json:"ports"`
+	Up      emulation.Impairments `json:"up,omitzero"`   // first port to second
+	Down    emulation.Impairments `json:"down,omitzero"` // second to first
+	Offload Offload               `json:"offload,omitempty"`
 	// What changes in the course of time.
 	UpTimeline   emulation.Timeline `json:"up_timeline,omitempty"`
 	DownTimeline emulation.Timeline `json:"down_timeline,omitempty"`

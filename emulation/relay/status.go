@@ -27,21 +27,24 @@ type Status struct {
 
 // WireStatus is the part of one wire.
 type WireStatus struct {
-	Link string          `json:"link"`
-	Up   DirectionStatus `json:"up"`
-	Down DirectionStatus `json:"down"`
+	Link    string          `json:"link"`
+	Offload Offload         `json:"offload,omitempty"`
+	Up      DirectionStatus `json:"up"`
+	Down    DirectionStatus `json:"down"`
 }
 
 // DirectionStatus is the part of one direction. Of the frames that reached the
 // interface, each is either in Arrived or in RelayDrops; of those that arrived or
 // were Duplicated, each has departed, was dropped by the model, or is held; of those that
-// departed, each was sent or is in SendErrors.
+// departed, each was sent or is in Cut or SendErrors.
 //
-// Dropped is the emulated path's doing, as asked. RelayDrops and SendErrors are
+// Dropped and Cut are the emulated path's doing, as asked. RelayDrops and SendErrors are
 // the relay's own failures: a run that has them was not emulated as asked.
 type DirectionStatus struct {
 	State           State               `json:"state"`
-	Realtime        bool                `json:"realtime"` // its thread runs at a real-time priority
+	Realtime        bool                `json:"realtime"`                // its thread runs at a real-time priority
+	ArrivedUnits    uint64              `json:"arrived_units,omitempty"` // with OffloadOn: frames, of one wire packet or more each
+	SentUnits       uint64              `json:"sent_units,omitempty"`
 	ArrivedPackets  uint64              `json:"arrived_packets"`
 	ArrivedBytes    uint64              `json:"arrived_bytes"` // Ethernet frames
 	DepartedPackets uint64              `json:"departed_packets"`
@@ -56,6 +59,7 @@ type DirectionStatus struct {
 	QueuedPackets   int                 `json:"queued_packets"` // of those held, waiting for their transmission
 	QueuedBytes     emulation.ByteCount `json:"queued_bytes"`
 	RelayDrops      RelayDrops          `json:"relay_drops"`
+	Cut             uint64              `json:"cut_packets,omitempty"` // departed towards an interface that was set down
 	SendErrors      uint64              `json:"send_errors"`
 	SendError       string              `json:"send_error,omitempty"` // the latest
 	SendRetries     uint64              `json:"send_retries"`         // waits for room in the kernel; nothing lost
@@ -125,6 +129,8 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 	d := DirectionStatus{
 		State:           s.state,
 		Realtime:        s.realtime,
+		ArrivedUnits:    s.units,
+		SentUnits:       s.runs,
 		ArrivedPackets:  s.model.ArrivedPackets,
 		ArrivedBytes:    s.model.ArrivedBytes,
 		DepartedPackets: s.model.DepartedPackets,
@@ -151,6 +157,7 @@ func newDirectionStatus(s snapshot, ringDrops uint64) DirectionStatus {
 
 		RefusedChanges: s.refused,
 
+		Cut:         s.cut,
 		SendErrors:  s.sendFailed,
 		SendRetries: s.sendRetry,
 		Lateness:    s.lateness.summary(),

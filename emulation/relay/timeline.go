@@ -2,25 +2,15 @@ package relay
 
 import "github.com/tquiclab/tquiclab/emulation"
 
-// meet brings the model to the arrival of a frame, which starts the clock if it is the
-// first packet.
-func (f *forwarder) meet(frame []byte) {
-	m := f.model
-	if m.meets(f.arrived) {
-		return
-	}
-	m.catchUp(f.arrived)
-	if !m.known && m.start.byPacket && startsClock(frame) {
-		m.start.set(f.arrived) // unless another wire was quicker
-		m.catchUp(f.arrived)
-	}
-}
+// meet brings the model to the arrival of a frame.
+func (f *forwarder) meet(frame []byte) { f.model.meet(f.arrived, frame) }
 
-// seen returns the time up to which all arrivals have been given to the model, once
-// receive returned that number and was called at before.
-func (f *forwarder) seen(before emulation.Time, received int) emulation.Time {
+// horizon returns up to when departures may go, and up to when all arrivals have been
+// given to the model, once receive returned that number between before and now. While
+// frames are left in the ring, what departs waits for those that arrived before it.
+func (f *forwarder) horizon(before, now emulation.Time, received int) (until, seen emulation.Time) {
 	if received == receiveBatch {
-		return f.arrived
+		return f.arrived, f.arrived
 	}
-	return max(f.arrived, before.Add(-settle))
+	return now, max(f.arrived, before.Add(-settle))
 }

@@ -20,13 +20,15 @@ type wire struct {
 	drops [2]uint64  // frames that found the ring full, by port
 }
 
-func newWire(spec Wire, seed uint64, files []*os.File, clock clock, start *start) (*wire, error) {
+// newWire makes a wire of which each port's ring has at most ring bytes.
+func newWire(spec Wire, ring int, seed uint64, files []*os.File, clock clock, start *start) (*wire, error) {
 	w := &wire{link: spec.Link, spec: spec}
 	for i, index := range spec.Ports {
 		port, err := PortFromFile(files[index])
 		if err != nil {
 			return nil, fmt.Errorf("link %s: %w", spec.Link, err)
 		}
+		port.limit = ring
 		w.ports[i] = port
 	}
 	for i := range directionNames {
@@ -34,17 +36,32 @@ func newWire(spec Wire, seed uint64, files []*os.File, clock clock, start *start
 		if err != nil {
 			return nil, errors.Join(err, w.close())
 		}
-		ring, err := w.ports[i].start()
+		f, err := startForwarder(w.ports[i], w.ports[1-i], spec.Offload, newLane(course), clock)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), w.close())
-		}
-		f, err := newForwarder(w.ports[i], w.ports[1-i], ring, newLane(course), clock)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("link %s: %w", spec.Link, err), ring.close(), w.close())
 		}
 		w.directions[i] = f
 	}
 	return w, nil
+}
+
+// startForwarder lets packets into the port in for a new forwarder.
+func startForwarder(in, out *Port, offload Offload, model *lane, clock clock) (*forwarder, error) {
+	if offload == OffloadOn {
+		if err := in.startUnits(); err != nil {
+			return nil, err
+		}
+		return newForwarder(in, out, nil, model, clock)
+	}
+	ring, err := in.start()
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForwarder(in, out, ring, model, clock)
+	if err != nil {
+		return nil, errors.Join(err, ring.close())
+	}
+	return f, nil
 }
 
 // newCourse returns one way's course from a start on.
@@ -96,7 +113,7 @@ func (w *wire) close() error {
 func (w *wire) status() (WireStatus, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := WireStatus{Link: w.link}
+	s := WireStatus{Link: w.link, Offload: w.directions[0].super != nil}
 	var errs []error
 	for i, f := range w.directions {
 		n, err := w.ports[i].takeDrops()

@@ -7,7 +7,7 @@
 // their errors.
 //
 // Files: mahimahi.go reads and writes Mahimahi's format, csv.go reads steps of
-// rate, delay and loss, error.go is what both say about bad input; generate.go
+// rate, delay and loss, table.go distributions of jitter, error.go is what both say about bad input; generate.go
 // turns a rate that varies into delivery opportunities, and lte.go, nr.go,
 // starlink.go and wifi.go are the rates.
 //

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,9 +36,9 @@ type listener struct {
 	sessions map[token]*session
 }
 
-// Listen opens one socket per path, bound to the path's address. Port 0 gives all
-// of them the same port: the kernel's path manager joins subflows to the port that
-// the first one used.
+// Listen opens one socket per address of the paths, which may end together. Port 0
+// gives all of them the same port: the kernel's path manager joins subflows to the
+// port that the first one used.
 func (e *kernelEngine) Listen(ctx context.Context, c engine.Config) (engine.Listener, error) {
 	congestion, err := e.check(c)
 	if err != nil {
@@ -48,7 +49,7 @@ func (e *kernelEngine) Listen(ctx context.Context, c engine.Config) (engine.List
 		return nil, fmt.Errorf("%s: %w", e.kind.Name, err)
 	}
 	l := &listener{
-		engine: e, tls: e.tlsConfig(c.TLS), sockets: sockets,
+		engine: e, tls: e.tlsConfig(c.TLS),
 		ready: make(chan *session, backlog), pending: make(chan struct{}, maxPending),
 		sessions: map[token]*session{},
 	}
@@ -58,6 +59,10 @@ func (e *kernelEngine) Listen(ctx context.Context, c engine.Config) (engine.List
 		a := sock.Addr().(*net.TCPAddr).AddrPort()
 		p.Local = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 		l.paths = append(l.paths, p)
+		if slices.Contains(l.sockets, sock) {
+			continue // of an earlier path
+		}
+		l.sockets = append(l.sockets, sock)
 		l.wg.Go(func() { l.serve(sock) })
 	}
 	return l, nil
@@ -66,7 +71,8 @@ func (e *kernelEngine) Listen(ctx context.Context, c engine.Config) (engine.List
 // bindTries is how often bind looks for a port that is free on every address.
 const bindTries = 16
 
-// bind listens on every path's address. A port that the kernel chose for the first
+// bind listens on every path's address and returns the path's socket, which several
+// may share. A port that the kernel chose for the first
 // may be taken on another: then it chooses again.
 func (e *kernelEngine) bind(ctx context.Context, paths []engine.Path, congestion string) ([]*net.TCPListener, error) {
 	for try := 1; ; try++ {
@@ -84,7 +90,12 @@ func (e *kernelEngine) bindOnce(ctx context.Context, paths []engine.Path, conges
 	lc := net.ListenConfig{Control: congestionControl(congestion)}
 	lc.SetMultipathTCP(e.kind.Capabilities.Multipath) // Go's default is to try
 	var sockets []*net.TCPListener
-	for _, p := range paths {
+	for i, p := range paths {
+		same := func(other engine.Path) bool { return other.Local == p.Local }
+		if k := slices.IndexFunc(paths[:i], same); k >= 0 {
+			sockets = append(sockets, sockets[k])
+			continue
+		}
 		local := p.Local
 		if local.Port() == 0 && len(sockets) > 0 {
 			local = netip.AddrPortFrom(local.Addr(), uint16(sockets[0].Addr().(*net.TCPAddr).Port))

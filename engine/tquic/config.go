@@ -127,7 +127,7 @@ func clientTLS(t *tls.Config, host string) (*tls.Config, error) {
 	if t.ServerName == "" {
 		t.ServerName = host
 	}
-	t.MinVersion = tls.VersionTLS13 // RFC 9001, section 4.2: MUST NOT negotiate less
+	t.MinVersion = tls.VersionTLS13 // RFC 9001, section 4.2: older TLS MUST NOT be negotiated
 	return t, nil
 }
 

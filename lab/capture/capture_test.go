@@ -58,7 +58,7 @@ func newNet2(t *testing.T) net2 {
 		}
 		for e, peer := range map[*link.End]link.End{&a: b, &b: a} {
 			neighbours := []link.Neighbour{{Address: peer.Addresses[0].Addr(), MAC: peer.MAC}}
-			if err := errors.Join(link.AddNeighbours(e.NS, name, neighbours), link.DisableOffloads(e.NS, name)); err != nil {
+			if err := errors.Join(link.AddNeighbours(e.NS, name, neighbours), link.SetOffloads(e.NS, name, link.OffloadsOff)); err != nil {
 				t.Fatal(err)
 			}
 		}

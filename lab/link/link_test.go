@@ -3,9 +3,11 @@ package link
 import (
 	"crypto/rand"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,7 +131,7 @@ func TestNeighboursArePermanent(t *testing.T) {
 	}
 }
 
-func TestDisableOffloads(t *testing.T) {
+func TestSetOffloads(t *testing.T) {
 	a, b := newNS(t), newNS(t)
 	endA, endB := pair(a, b)
 	if err := CreateVeth(endA, endB); err != nil {
@@ -139,16 +141,31 @@ func TestDisableOffloads(t *testing.T) {
 	if err != nil || !before["tx-tcp-segmentation"] || !before["tx-udp-segmentation"] {
 		t.Fatalf("offloads of a new veth = %v, %v, want segmentation on", before, err)
 	}
-	if err := DisableOffloads(a, "lte"); err != nil {
-		t.Fatal(err)
-	}
-	after, err := Offloads(a, "lte")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, on := range after {
-		if on {
-			t.Errorf("%s is still on", name)
+	tcp := []string{"tx-checksum-ip-generic", "tx-generic-segmentation", "tx-scatter-gather", "tx-tcp-ecn-segmentation", "tx-tcp-segmentation", "tx-tcp6-segmentation"}
+	for _, step := range []struct {
+		set  OffloadSet
+		want []string // on
+	}{
+		{OffloadsOff, nil},
+		{OffloadsOn, append(slices.Clone(tcp), "tx-udp-segmentation")},
+		{OffloadsOnButUDP, tcp},
+		{OffloadsOff, nil},
+	} {
+		if err := SetOffloads(a, "lte", step.set); err != nil {
+			t.Fatal(err)
+		}
+		after, err := Offloads(a, "lte")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var on []string
+		for _, name := range slices.Sorted(maps.Keys(after)) {
+			if after[name] {
+				on = append(on, name)
+			}
+		}
+		if !slices.Equal(on, step.want) {
+			t.Errorf("offloads %v: %v are on, want %v", step.set, on, step.want)
 		}
 	}
 }
@@ -185,11 +202,18 @@ func TestSetMPTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // the second call replaces the first one's endpoints
-		if err := SetMPTCP(b, []netip.Addr{endB.Addresses[0].Addr()}); err != nil {
+		err := SetMPTCP(b, []Endpoint{{Address: endB.Addresses[0].Addr(), Announce: true}, {Address: endB.Addresses[1].Addr(), Subflow: true}})
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := output(t, b, "ip", "mptcp", "endpoint"); strings.Count(got, "10.77.0.2") != 1 || !strings.Contains(got, "signal") {
+	got := output(t, b, "ip", "mptcp", "endpoint")
+	for line := range strings.Lines(got) {
+		if want := map[bool]string{true: "signal", false: "subflow"}[strings.Contains(line, "10.77.0.2")]; !strings.Contains(line, want) {
+			t.Errorf("endpoint %q, want it to be %s", line, want)
+		}
+	}
+	if strings.Count(got, "10.77.0.2") != 1 || strings.Count(got, "fd74:7171::2") != 1 {
 		t.Errorf("endpoints: %s", got)
 	}
 	if got := output(t, b, "ip", "mptcp", "limits"); !strings.Contains(got, "add_addr_accepted 8 subflows 8") {

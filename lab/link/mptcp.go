@@ -39,18 +39,40 @@ const (
 	pmAddrAddr6  = 4
 	pmAddrFlags  = 6
 
-	pmFlagSignal = 1 << 0
+	pmFlagSignal  = 1 << 0
+	pmFlagSubflow = 1 << 1
 )
 
-// pmLimit is the most subflows and accepted addresses that the kernel allows
-// (MPTCP_PM_ADDR_MAX, net/mptcp/protocol.h).
-const pmLimit = 8
+// MaxEndpoints is the most endpoints, subflows and accepted addresses that the kernel
+// allows (MPTCP_PM_ADDR_MAX, net/mptcp/protocol.h).
+const MaxEndpoints = 8
+
+// Endpoint is an address of the namespace that MPTCP may use beside those that its
+// sockets are bound to.
+type Endpoint struct {
+	Address netip.Addr
+	// Announce tells peers of it, which open a subflow to it over the link that leads
+	// there.
+	Announce bool
+	// Subflow makes connections open a subflow from it, to the address that they were
+	// opened to.
+	Subflow bool
+}
+
+func (e Endpoint) String() string {
+	text := e.Address.String()
+	if e.Announce {
+		text += " signal"
+	}
+	if e.Subflow {
+		text += " subflow"
+	}
+	return text
+}
 
 // SetMPTCP lets the namespace's path manager use as many subflows as the kernel
-// can, and makes it announce the given addresses to peers that connect: the
-// peer then opens a subflow to each over the link that leads there. Endpoints
-// set before are gone.
-func SetMPTCP(ns *netns.NS, announce []netip.Addr) error {
+// can, and gives it its endpoints. Those set before are gone.
+func SetMPTCP(ns *netns.NS, endpoints []Endpoint) error {
 	err := ns.Do(func() error {
 		if err := mptcpEnabled(); err != nil {
 			return err
@@ -62,15 +84,15 @@ func SetMPTCP(ns *netns.NS, announce []netip.Addr) error {
 		if err := pmRequest(family.ID, pmCmdFlushAddrs); err != nil {
 			return fmt.Errorf("flush endpoints: %w", err)
 		}
-		limit := nl.Uint32Attr(pmLimit)
+		limit := nl.Uint32Attr(MaxEndpoints)
 		err = pmRequest(family.ID, pmCmdSetLimits,
 			nl.NewRtAttr(pmAttrRcvAddAddrs, limit), nl.NewRtAttr(pmAttrSubflows, limit))
 		if err != nil {
 			return fmt.Errorf("set limits: %w", err)
 		}
-		for _, addr := range announce {
-			if err := pmRequest(family.ID, pmCmdAddAddr, signalEndpoint(addr)); err != nil {
-				return fmt.Errorf("add endpoint %s: %w", addr, err)
+		for _, e := range endpoints {
+			if err := pmRequest(family.ID, pmCmdAddAddr, e.attribute()); err != nil {
+				return fmt.Errorf("add endpoint %s: %w", e, err)
 			}
 		}
 		return nil
@@ -96,15 +118,22 @@ func mptcpEnabled() error {
 	return nil
 }
 
-func signalEndpoint(addr netip.Addr) *nl.RtAttr {
+func (e Endpoint) attribute() *nl.RtAttr {
 	endpoint := nl.NewRtAttr(pmAttrAddr|unix.NLA_F_NESTED, nil)
 	family, attr := uint16(unix.AF_INET), pmAddrAddr4
-	if addr.Is6() {
+	if e.Address.Is6() {
 		family, attr = unix.AF_INET6, pmAddrAddr6
 	}
 	endpoint.AddRtAttr(pmAddrFamily, binary.NativeEndian.AppendUint16(nil, family))
-	endpoint.AddRtAttr(attr, addr.AsSlice())
-	endpoint.AddRtAttr(pmAddrFlags, nl.Uint32Attr(pmFlagSignal))
+	endpoint.AddRtAttr(attr, e.Address.AsSlice())
+	var flags uint32
+	if e.Announce {
+		flags |= pmFlagSignal
+	}
+	if e.Subflow {
+		flags |= pmFlagSubflow
+	}
+	endpoint.AddRtAttr(pmAddrFlags, nl.Uint32Attr(flags))
 	return endpoint
 }
 

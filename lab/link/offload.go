@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,31 +11,57 @@ import (
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
-// wireOffloads are the features that make one buffer stand for many packets on
-// the wire, or leave a checksum to hardware that a veth does not have. Names as
-// in `ethtool -k`.
-var wireOffloads = [...]string{
-	"tx-checksum-ip-generic",
-	"tx-scatter-gather",
-	"tx-scatter-gather-fraglist",
-	"tx-tcp-segmentation",
-	"tx-tcp6-segmentation",
-	"tx-tcp-ecn-segmentation",
-	"tx-tcp-mangleid-segmentation",
-	"tx-generic-segmentation",
-	"tx-udp-segmentation",
-	"tx-gso-partial",
-	"tx-gso-list",
-	"rx-gro",
-	"rx-gro-list",
-	"rx-udp-gro-forwarding",
+// OffloadSet says which offloads an interface has.
+type OffloadSet uint8
+
+// The sets.
+const (
+	// OffloadsOff: what leaves the interface are finished packets, so that loss and
+	// queues count wire packets.
+	OffloadsOff OffloadSet = iota
+	// OffloadsOn: TCP and UDP may leave as units of up to 64 KiB, with segmentation and
+	// checksums left to whoever takes them apart. What comes in is not merged.
+	OffloadsOn
+	// OffloadsOnButUDP: only TCP may.
+	OffloadsOnButUDP
+)
+
+// String returns the set as plans print it.
+func (s OffloadSet) String() string {
+	return [...]string{"off", "on", "on, but for UDP"}[s]
 }
 
-// DisableOffloads turns off everything on an interface that makes one buffer
-// stand for several wire packets, so that loss and queues count wire packets,
-// and reads back that it is off. Features that the kernel does not know or has
-// off and fixed are left out.
-func DisableOffloads(ns *netns.NS, name string) error {
+// wireOffloads are the features that make one buffer stand for many packets on
+// the wire, or leave a checksum to hardware that a veth does not have, with the
+// first set but OffloadsOff that has them on. Names as in `ethtool -k`.
+var wireOffloads = [...]struct {
+	name string
+	in   OffloadSet // OffloadsOff: none
+}{
+	{"tx-checksum-ip-generic", OffloadsOnButUDP},
+	{"tx-scatter-gather", OffloadsOnButUDP},
+	{"tx-scatter-gather-fraglist", OffloadsOff},
+	{"tx-tcp-segmentation", OffloadsOnButUDP},
+	{"tx-tcp6-segmentation", OffloadsOnButUDP},
+	{"tx-tcp-ecn-segmentation", OffloadsOnButUDP},
+	{"tx-tcp-mangleid-segmentation", OffloadsOff}, // the wire numbers IPv4 packets as the sender does
+	{"tx-generic-segmentation", OffloadsOnButUDP},
+	{"tx-udp-segmentation", OffloadsOn},
+	{"tx-gso-partial", OffloadsOff},
+	{"tx-gso-list", OffloadsOff},
+	{"rx-gro", OffloadsOff},
+	{"rx-gro-list", OffloadsOff},
+	{"rx-udp-gro-forwarding", OffloadsOff},
+}
+
+// has reports whether a feature is on in the set, whose first set is given.
+func (s OffloadSet) has(first OffloadSet) bool {
+	return s != OffloadsOff && first != OffloadsOff && (first == OffloadsOnButUDP || s == OffloadsOn)
+}
+
+// SetOffloads gives an interface a set of offloads and reads them back. Features
+// that the kernel does not know are left out.
+func SetOffloads(ns *netns.NS, name string, set OffloadSet) error {
 	err := ns.Do(func() error {
 		e, err := ethtool.NewEthtool()
 		if err != nil {
@@ -47,8 +74,8 @@ func DisableOffloads(ns *netns.NS, name string) error {
 		}
 		change := map[string]bool{}
 		for _, f := range wireOffloads {
-			if before[f] {
-				change[f] = false
+			if on, known := before[f.name]; known && on != set.has(f.in) {
+				change[f.name] = !on
 			}
 		}
 		if len(change) == 0 {
@@ -61,20 +88,21 @@ func DisableOffloads(ns *netns.NS, name string) error {
 		if err != nil {
 			return err
 		}
+		var errs []error
 		for _, f := range slices.Sorted(maps.Keys(change)) {
-			if after[f] {
-				return fmt.Errorf("the kernel left %s on", f)
+			if after[f] != change[f] {
+				errs = append(errs, fmt.Errorf("the kernel left %s %s", f, map[bool]string{true: "on", false: "off"}[after[f]]))
 			}
 		}
-		return nil
+		return errors.Join(errs...)
 	})
 	if err != nil {
-		return fmt.Errorf("turn offloads of %s in %s off: %w", name, ns.Name(), err)
+		return fmt.Errorf("turn offloads of %s in %s %v: %w", name, ns.Name(), set, err)
 	}
 	return nil
 }
 
-// Offloads returns the state of the features that DisableOffloads knows, by name.
+// Offloads returns the state of the features that SetOffloads knows, by name.
 func Offloads(ns *netns.NS, name string) (map[string]bool, error) {
 	state := map[string]bool{}
 	err := ns.Do(func() error {
@@ -85,8 +113,8 @@ func Offloads(ns *netns.NS, name string) (map[string]bool, error) {
 		defer e.Close()
 		all, err := e.Features(name)
 		for _, f := range wireOffloads {
-			if on, known := all[f]; known {
-				state[f] = on
+			if on, known := all[f.name]; known {
+				state[f.name] = on
 			}
 		}
 		return err

@@ -40,6 +40,19 @@ func NodeSysctls() []Sysctl {
 		{Name: "net.ipv6.conf.default.dad_transmits", Value: "0", Optional: true},
 		{Name: "net.ipv6.conf.default.router_solicitations", Value: "0", Optional: true},
 		{Name: "net.ipv6.conf.default.accept_ra", Value: "0", Optional: true},
+		// The multicast report that follows a carrier is repeated at a random instant within
+		// this many ms (RFC 3810, section 9.11); so late, it disturbs nobody.
+		{Name: "net.ipv6.conf.default.mldv1_unsolicited_report_interval", Value: "2000000000", Optional: true},
+		{Name: "net.ipv6.conf.default.mldv2_unsolicited_report_interval", Value: "2000000000", Optional: true},
+	}
+}
+
+// ForwardingSysctls make a node forward packets. Setting them resets other settings
+// of the namespace to a router's, so they come before NodeSysctls.
+func ForwardingSysctls() []Sysctl {
+	return []Sysctl{
+		{Name: "net.ipv4.ip_forward", Value: "1"},
+		{Name: "net.ipv6.conf.all.forwarding", Value: "1", Optional: true},
 	}
 }
 

@@ -22,6 +22,7 @@ type End struct {
 	MAC       net.HardwareAddr // nil lets the kernel choose
 	Alias     string           // the lab's mark
 	Addresses []netip.Prefix
+	NoIPv6    bool // no IPv6 on the interface, not even a link-local address
 }
 
 // Neighbour is a peer whose link-layer address is known for ever, so that no ARP
@@ -70,6 +71,12 @@ func (e End) setUp() error {
 	}
 	if err := h.LinkSetAlias(link, e.Alias); err != nil {
 		return fmt.Errorf("mark %s in %s: %w", e.Name, e.NS.Name(), err)
+	}
+	if e.NoIPv6 {
+		// Before it is up: nothing of IPv6 may leave.
+		if err := SetSysctls(e.NS, []Sysctl{{Name: "net.ipv6.conf." + e.Name + ".disable_ipv6", Value: "1", Optional: true}}); err != nil {
+			return err
+		}
 	}
 	for _, prefix := range e.Addresses {
 		addr := &netlink.Addr{IPNet: ipNet(prefix)}

@@ -118,6 +118,14 @@ func Open(name string) (*NS, error) {
 	return &NS{name: name, file: f}, nil
 }
 
+// FromFile returns the namespace that file is open on, under a name for messages. The
+// file is the namespace's from then on.
+func FromFile(file *os.File, name string) *NS { return &NS{name: name, file: file} }
+
+// File returns the namespace's file, for handing to another process. It stays the
+// namespace's.
+func (n *NS) File() *os.File { return n.file }
+
 // Remove unbinds name and deletes its file. A missing name is no error.
 func Remove(name string) error {
 	path := filepath.Join(Dir, name)

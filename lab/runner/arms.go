@@ -12,21 +12,22 @@ import (
 	"github.com/tquiclab/tquiclab/topologies"
 )
 
-// arm is what one trial runs, with the links that its record only names.
+// arm is what one trial runs, with the paths that its record only names.
 type arm struct {
 	results.Arm
-	links []topologies.Link // in the topology's order
+	paths []topologies.Path // from the dialler on, in the order of its links
 }
 
 // label is the arm as the user would type it.
 func (a arm) label() string { return a.Engine + "@" + strings.Join(a.Paths, "+") }
 
 // planArms returns the arms of the experiment in the order of its engines. A
-// multipath engine uses all links that join the two nodes. A single-path engine
-// gets an arm per link, so that the best single path is measured and not
+// multipath engine uses all paths between the two nodes. A single-path engine
+// gets an arm per path, so that the best single path is measured and not
 // assumed. Every problem is returned at once.
 func planArms(c Config) ([]arm, error) {
 	x := c.Experiment
+	all := c.paths()
 	var arms []arm
 	var errs []error
 	for _, text := range x.Engines {
@@ -43,13 +44,13 @@ func planArms(c Config) ([]arm, error) {
 			errs = append(errs, err)
 			continue
 		}
-		sets, err := linkSets(ref, e.Capabilities(), c.Topology.Between(x.From, x.To), c.Alone)
+		sets, err := pathSets(ref, e.Capabilities(), all, c.Alone)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		for _, links := range sets {
-			a := newArm(e, links, x.Workload)
+		for _, paths := range sets {
+			a := newArm(e, paths, x.Workload)
 			same := func(b arm) bool { return b.Equal(a.Arm) }
 			if !slices.ContainsFunc(arms, same) {
 				arms = append(arms, a)
@@ -62,41 +63,41 @@ func planArms(c Config) ([]arm, error) {
 	return arms, nil
 }
 
-// linkSets returns the links of each arm that a reference stands for.
-func linkSets(ref topologies.EngineRef, can engine.Capabilities, joining []topologies.Link, alone bool) ([][]topologies.Link, error) {
-	links := joining
+// pathSets returns the paths of each arm that a reference stands for.
+func pathSets(ref topologies.EngineRef, can engine.Capabilities, all []topologies.Path, alone bool) ([][]topologies.Path, error) {
+	paths := all
 	if len(ref.Links) > 0 {
-		links = nil
-		for _, l := range joining {
-			if slices.Contains(ref.Links, l.Name) {
-				links = append(links, l)
+		paths = nil
+		for _, p := range all {
+			if slices.Contains(ref.Links, p.Name) {
+				paths = append(paths, p)
 			}
 		}
 	}
 	if !can.Multipath && len(ref.Links) > 1 {
-		return nil, fmt.Errorf("%s: %s uses one path at a time: write %s@%s, or %s for an arm per link", ref, ref.Name, ref.Name, ref.Links[0], ref.Name)
+		return nil, fmt.Errorf("%s: %s uses one path at a time: write %s@%s, or %s for an arm per path", ref, ref.Name, ref.Name, ref.Links[0], ref.Name)
 	}
-	var sets [][]topologies.Link
+	var sets [][]topologies.Path
 	if can.Multipath {
-		sets = append(sets, links)
+		sets = append(sets, paths)
 	}
 	if !can.Multipath || alone {
-		for _, l := range links {
-			sets = append(sets, []topologies.Link{l})
+		for _, p := range paths {
+			sets = append(sets, []topologies.Path{p})
 		}
 	}
 	return sets, nil
 }
 
-func newArm(e engine.Engine, links []topologies.Link, w topologies.Workload) arm {
-	a := arm{links: links}
+func newArm(e engine.Engine, paths []topologies.Path, w topologies.Workload) arm {
+	a := arm{paths: paths}
 	a.Engine = e.Name()
 	a.Congestion = e.Capabilities().Congestion
 	a.Streams, a.Connections = w.Streams, w.Connections
-	for i, l := range links {
-		a.Paths = append(a.Paths, l.Name)
-		if i == 0 || l.MTU < a.MTU {
-			a.MTU = l.MTU
+	for i, p := range paths {
+		a.Paths = append(a.Paths, p.Name)
+		if mtu := p.MTU(); i == 0 || mtu < a.MTU {
+			a.MTU = mtu
 		}
 	}
 	return a

@@ -20,13 +20,15 @@ const (
 	maxBound = 24 * time.Hour
 )
 
-// transferBound returns how long a transfer over the links may take before it is
-// given up, the sending being done by node from.
-func transferBound(w topologies.Workload, links []topologies.Link, from string, patience time.Duration) time.Duration {
+// transferBound returns how long a transfer over the paths may take before it is
+// given up, the data going to node to.
+func transferBound(w topologies.Workload, paths []topologies.Path, to string, patience time.Duration) time.Duration {
 	slowest := assumedRate
-	for _, l := range links {
-		if rate := direction(l, from).Rate; rate > 0 {
-			slowest = min(slowest, rate)
+	for _, p := range paths {
+		for i := range p.Links {
+			if rate := p.Toward(i, to).MeanRate(); rate > 0 {
+				slowest = min(slowest, rate)
+			}
 		}
 	}
 	bits := float64(w.Bytes) * 8 * slowness
@@ -35,12 +37,4 @@ func transferBound(w topologies.Workload, links []topologies.Link, from string, 
 	}
 	seconds := w.Duration.Seconds() + patience.Seconds() + bits/float64(slowest)
 	return time.Duration(min(seconds, maxBound.Seconds()) * float64(time.Second))
-}
-
-// direction returns the link's impairments for packets that leave node from.
-func direction(l topologies.Link, from string) emulation.Impairments {
-	if l.End(from) == 0 {
-		return l.Up
-	}
-	return l.Down
 }

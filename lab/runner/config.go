@@ -24,8 +24,21 @@ type Lab interface {
 	Do(node string, f func() error) error
 	// Wires returns what each impaired link has done so far.
 	Wires(ctx context.Context) ([]lab.WireStatus, error)
-	// UseLinks makes MPTCP use the named links only; no names means all.
-	UseLinks(names ...string) error
+	// UsePaths makes MPTCP use these paths only, all from one host to one other; none
+	// means all there are.
+	UsePaths(paths ...topologies.Path) error
+	Timed
+}
+
+// Timed is what goes by the clock in a lab.
+type Timed interface {
+	// Arm puts the lab back to what its topology says and makes its clock wait for its
+	// start; random numbers follow from the seed from then on.
+	Arm(ctx context.Context, seed uint64) error
+	// StartClock starts the clock.
+	StartClock(ctx context.Context) error
+	// Follow tells what changes from now on.
+	Follow() (*lab.Follow, error)
 }
 
 // Config says what to run.
@@ -111,10 +124,15 @@ func (c Config) validate() error {
 	if w.Streams < 1 || w.Connections < 1 {
 		errs = append(errs, fmt.Errorf("run: a workload needs a stream and a connection: it has %d and %d", w.Streams, w.Connections))
 	}
-	if len(c.Topology.Between(x.From, x.To)) == 0 {
-		errs = append(errs, fmt.Errorf("run: no link of %s joins %q and %q", c.Topology.Name, x.From, x.To))
+	if len(c.paths()) == 0 {
+		errs = append(errs, fmt.Errorf("run: no path of %s leads from %q to %q or back: name two hosts with links or routers between them", c.Topology.Name, x.From, x.To))
 	}
 	return errors.Join(errs...)
+}
+
+// paths returns all paths of the experiment, from the dialler on.
+func (c Config) paths() []topologies.Path {
+	return c.Topology.Paths(c.Topology.Dialler(c.Experiment.From, c.Experiment.To))
 }
 
 // withDefaults fills in what zero values stand for.

@@ -8,6 +8,7 @@ import (
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/link"
 	"github.com/tquiclab/tquiclab/lab/sampler"
+	"github.com/tquiclab/tquiclab/topologies"
 )
 
 // field is the venue in real time: agents in the nodes of a lab that is up.
@@ -23,13 +24,7 @@ func newField(r *run, arms []arm) (*field, error) {
 	if err := checkEngines(r.Config, arms); err != nil {
 		return nil, err
 	}
-	var ends []sampler.Interface
-	for _, l := range r.Topology.Between(r.Experiment.From, r.Experiment.To) {
-		ends = append(ends,
-			sampler.Interface{Node: r.Experiment.From, Link: l.Name},
-			sampler.Interface{Node: r.Experiment.To, Link: l.Name})
-	}
-	counters, err := sampler.Open(ends, r.Lab.Do)
+	counters, err := sampler.Open(interfaces(r.paths()), r.Lab.Do)
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +46,20 @@ func (r *field) begin(ctx context.Context) (context.Context, error) {
 func (r *field) end(ctx context.Context) []string {
 	if r.stop != nil {
 		r.stop()
-		// A lab that is left up must not stay limited to the last arm's links.
-		if err := r.useLinks(); err != nil {
-			r.Log.Warn("let MPTCP use all links again", "error", err)
+		// A lab that is left up must not stay limited to the last arm's paths.
+		if err := r.usePaths(); err != nil {
+			r.Log.Warn("let MPTCP use all paths again", "error", err)
 		}
 	}
 	defer r.counters.Close()
 	return append(r.wireWarnings(ctx), calibrationWarnings(r.Topology, r.Calibration)...)
 }
 
-// useLinks limits MPTCP to the links; none means all. A kernel without MPTCP
+// usePaths limits MPTCP to the paths; none means all. A kernel without MPTCP
 // needs no limit.
-func (r *field) useLinks(names ...string) error {
-	if err := r.Lab.UseLinks(names...); err != nil && !errors.Is(err, link.ErrNoMPTCP) {
-		return fmt.Errorf("choose the links of MPTCP: %w", err)
+func (r *field) usePaths(paths ...topologies.Path) error {
+	if err := r.Lab.UsePaths(paths...); err != nil && !errors.Is(err, link.ErrNoMPTCP) {
+		return fmt.Errorf("choose the paths of MPTCP: %w", err)
 	}
 	return nil
 }

@@ -6,8 +6,12 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/term"
+
+	"github.com/tquiclab/tquiclab/lab/journal"
+	"github.com/tquiclab/tquiclab/results"
 )
 
 // Line shows progress on one line of a terminal, rewritten in place. Where there
@@ -16,8 +20,10 @@ type Line struct {
 	out   io.Writer
 	width func() int // columns; 0 means that out is no terminal
 
-	mu    sync.Mutex
-	shown bool // the status line is on the screen
+	mu        sync.Mutex
+	shown     bool           // the status line is on the screen
+	news      results.Change // the latest change, which is shown
+	newsUntil time.Duration  // into the trial
 }
 
 // NewLine returns a line on f, usually os.Stderr.
@@ -43,13 +49,31 @@ func (l *Line) Show(p Progress) {
 		if width == 0 {
 			fmt.Fprintln(l.out, doneText(p))
 		}
+	case width == 0:
+		for _, c := range p.Changes {
+			fmt.Fprintln(l.out, changeText(p, c))
+		}
 	case width > 1:
-		text := statusText(p)
+		text := statusText(p) + l.newsText(p)
 		// The last column stays free: some terminals wrap when it is filled.
 		text = text[:min(len(text), width-1)]
 		fmt.Fprintf(l.out, "\r%s%s", text, eraseToEnd)
 		l.shown = true
 	}
+}
+
+// newsTime is how long the status line shows a change.
+const newsTime = 3 * time.Second
+
+// newsText is the latest change, for a while.
+func (l *Line) newsText(p Progress) string {
+	if n := len(p.Changes); n > 0 {
+		l.news, l.newsUntil = p.Changes[n-1], p.Elapsed+newsTime
+	}
+	if l.news.What == "" || p.Elapsed > l.newsUntil || p.Elapsed < l.newsUntil-newsTime {
+		return ""
+	}
+	return "  [" + changeWords(l.news) + "]"
 }
 
 // Close takes the status line off the screen. Idempotent.
@@ -78,6 +102,19 @@ func statusText(p Progress) string {
 	return fmt.Sprintf("[%d/%d] round %d/%d  %s@%s  %.1fs%s  = %s",
 		p.Trial, p.Trials, p.Round, p.Rounds, p.Arm.Engine, strings.Join(p.Arm.Paths, "+"),
 		p.Elapsed.Seconds(), rates.String(), rateText(p.BPS))
+}
+
+// changeText is the line that a change leaves behind where there is no terminal.
+func changeText(p Progress, c results.Change) string {
+	return fmt.Sprintf("[%d/%d] %.1fs  %s", p.Trial, p.Trials, c.TMS/1e3, changeWords(c))
+}
+
+func changeWords(c results.Change) string {
+	text := c.What
+	if c.By == string(journal.Hand) {
+		text += " (by hand)"
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 // doneText is the line that a trial leaves behind where there is no terminal.

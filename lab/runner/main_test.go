@@ -17,9 +17,13 @@ import (
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/emulation/relay"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/mptcp"
 	"github.com/tquiclab/tquiclab/engine/quicgo"
+	"github.com/tquiclab/tquiclab/engine/tcp"
+	"github.com/tquiclab/tquiclab/engine/tquic"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/conductor"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -31,8 +35,10 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case "relay":
 			exit(relay.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
+		case "conduct":
+			exit(conductor.Child(context.Background(), os.Stdin, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil))))
 		case "agent":
-			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: testEngines()}))
+			exit(agent.Main(context.Background(), agent.Config{In: os.Stdin, Out: os.Stdout, Engines: allEngines()}))
 		case "agent-that-dies":
 			exit(fmt.Errorf("the cable is on fire"))
 		}
@@ -78,7 +84,14 @@ func leakedGoroutines() string {
 
 func testEngines() engine.Registry { return engine.NewRegistry(testEngineList()...) }
 
-func testEngineList() []engine.Engine { return []engine.Engine{quicgo.New(), quicgo.NewBond()} }
+func testEngineList() []engine.Engine {
+	return []engine.Engine{quicgo.New(), quicgo.NewBond(), tcp.New()}
+}
+
+// allEngines are those of the program.
+func allEngines() engine.Registry {
+	return engine.NewRegistry(append(testEngineList(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine())...)
+}
 
 // twoPaths is a fast and a slow impaired link between two nodes.
 func twoPaths() topologies.Topology {
@@ -109,15 +122,25 @@ func twoPaths() topologies.Topology {
 	}
 }
 
-// newLab raises a lab with a state folder of its own, and takes it down at the end.
+// newLab raises a lab of twoPaths.
 func newLab(t *testing.T) *lab.Lab {
+	t.Helper()
+	return raise(t, twoPaths())
+}
+
+// raise raises a topology's lab with a state folder of its own, and takes it down at
+// the end.
+func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 	t.Helper()
 	// Not t.TempDir: a unix socket's path must stay under 108 bytes.
 	parent, err := os.MkdirTemp("", "tqlr-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := lab.Host{Dir: filepath.Join(parent, "run"), Relay: []string{"/proc/self/exe", "relay"}}
+	h := lab.Host{
+		Dir:   filepath.Join(parent, "run"),
+		Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"},
+	}
 	t.Cleanup(func() {
 		if _, err := h.DownAll(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("take the lab down: %v", err)
@@ -127,7 +150,7 @@ func newLab(t *testing.T) *lab.Lab {
 		}
 	})
 	up, err := h.Up(t.Context(), lab.UpConfig{
-		Topology: twoPaths(),
+		Topology: top,
 		Name:     "tqlr" + strings.ToLower(rand.Text()[:6]),
 		Backend:  lab.BackendRelay,
 	})

@@ -128,25 +128,35 @@ func TestPlanOrder(t *testing.T) {
 }
 
 func TestTransferBound(t *testing.T) {
-	links := twoPaths().Links
-	fast := topologies.Link{Endpoints: [2]string{"client", "server"}}
+	paths := twoPaths().Paths("client", "server")
+	path := func(links ...topologies.Link) []topologies.Path {
+		nodes := append([]string{"client", "router"}[:len(links)], "server")
+		for i := range links {
+			links[i].Endpoints = [2]string{nodes[i], nodes[i+1]}
+		}
+		return []topologies.Path{{Links: links, Nodes: nodes}}
+	}
+	var fast topologies.Link
 	slow := fast
 	slow.Down = emulation.Impairments{Rate: 1}
+	mbit := fast
+	mbit.Down = emulation.Impairments{Rate: 1e6}
 	tests := []struct {
 		name  string
 		w     topologies.Workload
-		links []topologies.Link
+		paths []topologies.Path
 		want  time.Duration
 	}{
 		// 32 MiB may be on its way at 20 Mbit/s.
-		{"by time", topologies.Workload{Duration: 10 * time.Second}, links, 10*time.Second + time.Second + 13421772800},
-		{"by bytes, at a tenth of the slowest rate", topologies.Workload{Bytes: 2_500_000}, links, 11 * time.Second},
-		{"without a rate", topologies.Workload{Bytes: 12_500_000}, []topologies.Link{fast}, 11 * time.Second},
-		{"for ever", topologies.Workload{Bytes: 1 << 60}, []topologies.Link{slow}, maxBound},
+		{"by time", topologies.Workload{Duration: 10 * time.Second}, paths, 10*time.Second + time.Second + 13421772800},
+		{"by bytes, at a tenth of the slowest rate", topologies.Workload{Bytes: 2_500_000}, paths, 11 * time.Second},
+		{"without a rate", topologies.Workload{Bytes: 12_500_000}, path(fast), 11 * time.Second},
+		{"for ever", topologies.Workload{Bytes: 1 << 60}, path(slow), maxBound},
+		{"the slowest link of a path", topologies.Workload{Bytes: 125_000}, path(fast, mbit), 11 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := transferBound(tt.w, tt.links, "server", time.Second); got != tt.want {
+			if got := transferBound(tt.w, tt.paths, "client", time.Second); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -158,7 +168,10 @@ type noLab struct{ probes int }
 
 func (*noLab) Start(string, *exec.Cmd) error                   { return errors.New("no lab") }
 func (*noLab) Wires(context.Context) ([]lab.WireStatus, error) { return nil, errors.New("no lab") }
-func (*noLab) UseLinks(...string) error                        { return errors.New("no lab") }
+func (*noLab) UsePaths(...topologies.Path) error               { return errors.New("no lab") }
+func (*noLab) Arm(context.Context, uint64) error               { return errors.New("no lab") }
+func (*noLab) StartClock(context.Context) error                { return errors.New("no lab") }
+func (*noLab) Follow() (*lab.Follow, error)                    { return nil, errors.New("no lab") }
 func (n *noLab) Do(node string, f func() error) error          { n.probes++; return f() }
 
 // unable is an engine that no machine can run.
@@ -211,7 +224,7 @@ func TestConfigSaysEverythingThatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"no lab", "no results folder", "no agent command", "no engine", "0 rounds", "unknown workload", "duration or bytes", "stream and a connection", "no link"} {
+	for _, want := range []string{"no lab", "no results folder", "no agent command", "no engine", "0 rounds", "unknown workload", "duration or bytes", "stream and a connection", "no path"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q:\n%v", want, err)
 		}

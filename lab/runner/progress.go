@@ -12,11 +12,12 @@ type Progress struct {
 	Round, Rounds int // from 1
 	Trial, Trials int // over all rounds, from 1
 	Arm           results.Arm
-	Elapsed       time.Duration  // of the trial's transfer
-	Bytes         int64          // delivered so far, as the receiver last said
-	Paths         []PathRate     // in the arm's order
-	BPS           float64        // sum of Paths
-	Done          *results.Trial // set once, when the trial is over; the rest is zero but for the numbering and the arm
+	Elapsed       time.Duration    // of the trial's transfer
+	Bytes         int64            // delivered so far, as the receiver last said
+	Paths         []PathRate       // in the arm's order
+	BPS           float64          // sum of Paths
+	Changes       []results.Change // what the network did since the last report
+	Done          *results.Trial   // set once, when the trial is over; the rest is zero but for the numbering and the arm
 }
 
 // PathRate is what a link carries at the moment towards the receiver, frames, in
@@ -42,10 +43,9 @@ func (r *run) progressOf(p planned, done *results.Trial) Progress {
 func (r *run) progressAt(p planned, s sampler.Sample, received int64) Progress {
 	now := r.progressOf(p, nil)
 	now.Elapsed, now.Bytes = s.At, received
-	for _, l := range p.arm.Paths {
-		rate := s.Rates[sampler.Interface{Node: r.Experiment.To, Link: l}].Rx
-		now.Paths = append(now.Paths, PathRate{Link: l, BPS: rate})
-		now.BPS += rate
+	for i, g := range p.arm.arriving(r.Experiment.To) {
+		now.Paths = append(now.Paths, PathRate{Link: p.arm.Paths[i], BPS: g.rate(s)})
+		now.BPS += g.rate(s)
 	}
 	return now
 }

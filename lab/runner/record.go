@@ -8,6 +8,7 @@ import (
 	"github.com/tquiclab/tquiclab/lab/agent"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/topologies"
 )
 
 // measurement is everything that was read about one trial.
@@ -22,6 +23,7 @@ type measurement struct {
 	wires            []lab.WireStatus // over the transfer
 	stealStart       float64
 	stolen           float64
+	changes          *changes // nil when the clock was never armed, or there is none
 }
 
 // trial makes the record.
@@ -32,6 +34,7 @@ func (m *measurement) trial() results.Trial {
 		Arm:     m.arm.Arm,
 		Bytes:   m.received,
 		StolenS: m.stolen,
+		Changes: m.changes.recorded(),
 	}
 	if m.failure != nil {
 		t.Error = m.failure.Error()
@@ -75,40 +78,69 @@ func (m *measurement) judge(t *results.Trial) {
 	}
 }
 
-// paths returns each link's part, in the arm's order. Shares are those of the
-// receiving interfaces' bytes.
+// paths returns each path's part, in the arm's order. Shares are those of the bytes
+// that arrived.
 func (m *measurement) paths(goodput float64) []results.TrialPath {
 	var all uint64
-	for _, l := range m.arm.Paths {
-		all += m.totals[sampler.Interface{Node: m.to, Link: l}].RxBytes
+	arriving, leaving := m.arm.arriving(m.to), m.arm.leaving(m.from)
+	for _, g := range arriving {
+		all += g.bytes(m.totals)
 	}
 	var paths []results.TrialPath
-	for _, l := range m.arm.links {
-		p := results.TrialPath{
-			Link:            l.Name,
-			SentPackets:     m.totals[sampler.Interface{Node: m.from, Link: l.Name}].TxPackets,
-			SRTTMS:          srtt(m.sender.Stats, l.Name),
-			ReinjectedBytes: reinjected(m.sender.Stats, l.Name),
+	for i, p := range m.arm.paths {
+		t := results.TrialPath{
+			Link:            p.Name,
+			SentPackets:     leaving[i].packets(m.totals),
+			SRTTMS:          srtt(m.sender.Stats, p.Name),
+			ReinjectedBytes: reinjected(m.sender.Stats, p.Name),
 		}
 		if all > 0 {
-			p.Share = float64(m.totals[sampler.Interface{Node: m.to, Link: l.Name}].RxBytes) / float64(all)
-			p.GoodputBPS = goodput * p.Share
+			t.Share = float64(arriving[i].bytes(m.totals)) / float64(all)
+			t.GoodputBPS = goodput * t.Share
 		}
-		if w := wire(m.wires, l.Name); w != nil {
-			d := w.Down
-			if l.End(m.from) == 0 {
-				d = w.Up
-			}
-			p.LostPackets = new(d.DroppedPackets())
-			p.Drops = d.Dropped
-		}
-		paths = append(paths, p)
+		t.LostPackets, t.Drops = m.drops(p)
+		paths = append(paths, t)
 	}
 	return paths
 }
 
+// drops returns what the path's wires dropped of the data, in all and by reason. What
+// a wire dropped that other paths of the arm cross, too, is named with its link; the
+// path's own losses are then not known: nil, as without any wire.
+func (m *measurement) drops(p topologies.Path) (lost *uint64, reasons map[string]uint64) {
+	crossings := m.arm.crossings()
+	known, shared := false, false
+	var n uint64
+	for i, l := range p.Links {
+		w := wire(m.wires, l.Name)
+		if w == nil {
+			continue
+		}
+		d := w.Down
+		if way := p.Way(i); (way == "up") == (m.to == p.Nodes[len(p.Nodes)-1]) {
+			d = w.Up
+		}
+		known = true
+		n += d.DroppedPackets()
+		if reasons == nil {
+			reasons = map[string]uint64{}
+		}
+		for reason, packets := range d.Dropped {
+			if crossings[l.Name] > 1 {
+				reason += " on shared " + l.Name
+			}
+			reasons[reason] += packets
+		}
+		shared = shared || crossings[l.Name] > 1
+	}
+	if !known || shared {
+		return nil, reasons
+	}
+	return &n, reasons
+}
+
 // packets returns how many data packets the node handled: those that the sender
-// sent or the receiver received, over the arm's links. The engine's own count goes
+// sent or the receiver received, over the arm's paths. The engine's own count goes
 // before the interfaces', which count a train that the kernel segments late, or never
 // on a link without impairments, as one.
 func (m *measurement) packets(node string) uint64 {
@@ -121,8 +153,8 @@ func (m *measurement) packets(node string) uint64 {
 	if n > 0 {
 		return n
 	}
-	for _, l := range m.arm.Paths {
-		c := m.totals[sampler.Interface{Node: node, Link: l}]
+	for _, i := range m.arm.at(node) {
+		c := m.totals[i]
 		if node == m.from {
 			n += c.TxPackets
 		} else {

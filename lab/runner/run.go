@@ -62,8 +62,7 @@ func newRun(c Config) (*run, error) {
 		plan:      planOrder(arms, c.Experiment.Rounds, c.Seed),
 		stealPerS: float64(runtime.NumCPU()),
 	}
-	joining := c.Topology.Between(c.Experiment.From, c.Experiment.To)
-	r.dialler, r.listener = joining[0].Endpoints[0], joining[0].Endpoints[1]
+	r.dialler, r.listener = c.Topology.Dialler(c.Experiment.From, c.Experiment.To)
 	if c.Backend == BackendSim {
 		r.venue, err = newSimulation(r, arms)
 	} else {
@@ -86,6 +85,10 @@ func (r *run) start(ctx context.Context) (context.Context, error) {
 	}
 	return watched, r.writeManifest()
 }
+
+// roundSeed gives each round luck of its own, and all arms of a round the same: the
+// same losses, the same trace, the same events. The first round's is the run's.
+func (r *run) roundSeed(p planned) uint64 { return r.Seed + uint64(p.round-1)<<32 }
 
 func (r *run) writeManifest() error {
 	topology, err := json.Marshal(r.Topology)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
 	"github.com/tquiclab/tquiclab/results"
 )
@@ -44,8 +45,20 @@ func agentsIn(t *testing.T) []string {
 	return found
 }
 
+// seeded is a lab that remembers what it was armed with.
+type seeded struct {
+	*lab.Lab
+	seeds []uint64
+}
+
+func (l *seeded) Arm(ctx context.Context, seed uint64) error {
+	l.seeds = append(l.seeds, seed)
+	return l.Lab.Arm(ctx, seed)
+}
+
 func TestRunMeasuresEveryArmInEveryRound(t *testing.T) {
-	c := testConfig(t, newLab(t), "quic-go-bond", "quic-go")
+	l := &seeded{Lab: newLab(t)}
+	c := testConfig(t, l, "quic-go-bond", "quic-go")
 	c.Experiment.Rounds = 2
 	c.Alone = true
 	c.Drop = &agent.Credential{UID: 65534, GID: 65534}
@@ -58,8 +71,12 @@ func TestRunMeasuresEveryArmInEveryRound(t *testing.T) {
 	if !s.Complete || len(s.Trials) != 10 || len(s.Arms) != 5 {
 		t.Fatalf("complete %v, %d trials, %d arms; want true, 10, 5", s.Complete, len(s.Trials), len(s.Arms))
 	}
-	for _, trial := range s.Trials {
+	for i, trial := range s.Trials {
 		checkTrial(t, trial, c.Experiment.Workload.Bytes)
+		// All arms of a round meet the same luck, those of the next another.
+		if want := c.Seed + uint64(trial.Round-1)<<32; i >= len(l.seeds) || l.seeds[i] != want {
+			t.Errorf("trial %d of round %d: seeds %v, want %d", i+1, trial.Round, l.seeds, want)
+		}
 	}
 	if got := agentsIn(t); len(got) > 0 {
 		t.Errorf("agents left after Run: %v", got)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -61,46 +60,41 @@ const simulatedKeepAlive = 10 * time.Second
 func (s *simulation) config(p planned) (sim.Config, error) {
 	w := s.Experiment.Workload
 	c := sim.Config{
-		Seed:        s.Seed + uint64(p.round-1)<<32,
+		Seed:        s.roundSeed(p),
 		Bulk:        workload.Bulk{Seed: s.Seed + uint64(p.round), Bytes: w.Bytes, Duration: w.Duration, Streams: w.Streams},
 		Sender:      sim.Server,
 		Connections: w.Connections,
 		Congestion:  p.arm.Congestion,
 		KeepAlive:   simulatedKeepAlive,
 		SetUp:       s.Patience,
-		Bound:       transferBound(w, p.arm.links, s.Experiment.From, s.Patience),
+		Bound:       transferBound(w, p.arm.paths, s.Experiment.To, s.Patience),
 	}
 	if s.Experiment.From == s.dialler {
 		c.Sender = sim.Client
 	}
 	var errs []error
-	for _, l := range p.arm.links {
-		link, err := s.link(l)
+	for _, path := range p.arm.paths {
+		link, err := s.link(path)
 		errs = append(errs, err)
 		c.Links = append(c.Links, link)
 	}
 	return c, errors.Join(errs...)
 }
 
-// link turns a topology's link so that up leads from the dialler to the listener.
-func (s *simulation) link(l topologies.Link) (sim.Link, error) {
-	out := sim.Link{Name: l.Name, MTU: l.MTU, Up: direction(l, s.dialler), Down: direction(l, s.listener)}
-	out.UpTimeline, out.DownTimeline = s.Topology.Timeline(l.Name, "up"), s.Topology.Timeline(l.Name, "down")
-	if l.End(s.dialler) == 1 {
-		out.UpTimeline, out.DownTimeline = out.DownTimeline, out.UpTimeline
+// link turns a path of one link into one whose up leads from the dialler to the
+// listener.
+func (s *simulation) link(p topologies.Path) (sim.Link, error) {
+	if len(p.Links) > 1 {
+		between := strings.Join(p.Nodes[1:len(p.Nodes)-1], ", ")
+		return sim.Link{}, fmt.Errorf("the path over %s goes through %s, and only links that join the two hosts can be simulated: %w: run it in a lab, with --backend auto", p.Name, between, engine.ErrUnsupported)
 	}
-	out.Outages = s.outages(l.Name)
-	for _, end := range []struct {
-		node string
-		addr *netip.Addr
-	}{{s.dialler, &out.Client}, {s.listener, &out.Server}} {
-		addresses := l.Addresses[l.End(end.node)]
-		if len(addresses) == 0 {
-			return sim.Link{}, fmt.Errorf("link %s has no address at %s", l.Name, end.node)
-		}
-		*end.addr = addresses[0].Addr()
-	}
-	return out, nil
+	return sim.Link{
+		Name: p.Name, MTU: p.MTU(), Client: p.Local, Server: p.Remote,
+		Up: p.Toward(0, s.listener), Down: p.Toward(0, s.dialler),
+		UpTimeline:   s.Topology.Timeline(p.Name, p.Way(0)),
+		DownTimeline: s.Topology.Timeline(p.Name, p.BackWay(0)),
+		Outages:      s.outages(p.Name),
+	}, nil
 }
 
 // outages returns when the topology's events take a link's carrier away and give it
@@ -151,8 +145,8 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, sink func(sam
 	if len(report.Links) > 0 {
 		m.totals = s.totals(report.Links)
 	}
-	for i, l := range m.arm.links {
-		if l.Impaired() && i < len(report.Links) {
+	for i, p := range m.arm.paths {
+		if l := p.Links[0]; l.Impaired() && i < len(report.Links) {
 			m.wires = append(m.wires, s.wire(l, report.Links[i]))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/workload"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 )
@@ -50,21 +51,23 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 		return results.Trial{}, errors.Join(err, series.Close())
 	}
 	var pair agents
-	m.failure = r.setUp(ctx, p, taken.keyLog, &pair)
+	m.failure = r.setUp(ctx, &m, taken.keyLog, &pair)
 	var seriesErr error
 	if m.failure == nil {
 		seriesErr = r.transfer(ctx, &m, pair, series)
 	}
 	closeErr := pair.close()
+	m.changes.stop()
 	captureErr := r.endCapture(p, taken) // behind the agents: they write the secrets, and close
 	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr)
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
-func (r *field) setUp(ctx context.Context, p planned, keyLog string, pair *agents) error {
+func (r *field) setUp(ctx context.Context, m *measurement, keyLog string, pair *agents) error {
+	p := m.planned
 	ctx, cancel := context.WithTimeoutCause(ctx, r.Patience, fmt.Errorf("set-up not over after %v", r.Patience))
 	defer cancel()
-	if err := r.useLinks(p.arm.Paths...); err != nil {
+	if err := r.usePaths(p.arm.paths...); err != nil {
 		return err
 	}
 	qlog, err := r.qlogFolder(p)
@@ -72,6 +75,10 @@ func (r *field) setUp(ctx context.Context, p planned, keyLog string, pair *agent
 		return err
 	}
 	if err := r.startAgents(ctx, pair); err != nil {
+		return err
+	}
+	// Only now: the first packet of the handshake may start the clock.
+	if m.changes, err = r.armClock(ctx, p); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, p.arm, traces{qlog, keyLog}, pair); err != nil {
@@ -125,16 +132,16 @@ func (r *field) connect(ctx context.Context, a arm, to traces, pair *agents) err
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
 
-// paths returns the node's ends of the arm's links, on the first address of each
-// (IPv4 where the topology has it), any port.
+// paths returns the node's ends of the arm's paths, any port. Those of a listener may
+// share an address.
 func paths(a arm, node string) []engine.Path {
 	var ps []engine.Path
-	for _, l := range a.links {
-		var local netip.AddrPort
-		if addresses := l.Addresses[l.End(node)]; len(addresses) > 0 {
-			local = netip.AddrPortFrom(addresses[0].Addr(), 0)
+	for _, p := range a.paths {
+		local := p.Remote
+		if node == p.Nodes[0] {
+			local = p.Local
 		}
-		ps = append(ps, engine.Path{Link: l.Name, Local: local})
+		ps = append(ps, engine.Path{Link: p.Name, Local: netip.AddrPortFrom(local, 0)})
 	}
 	return ps
 }
@@ -180,7 +187,10 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 	var sampled samples
 	sink := func(s sampler.Sample) {
 		sampled.add(series, s, received.Load())
-		r.Progress(r.progressAt(m.planned, s, received.Load()))
+		now := r.progressAt(m.planned, s, received.Load())
+		now.Changes = m.changes.take()
+		sampled.addChanges(series, now.Changes)
+		r.Progress(now)
 	}
 	var err error
 	if m.stealStart, err = r.Steal(); err != nil {
@@ -191,13 +201,20 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = fmt.Errorf("read the wires' counters: %w", err)
 		return nil
 	}
+	m.changes.begin(journal.Now())
 	s, err := sampler.Start(r.counters, sink)
 	if err != nil {
 		m.failure = err
 		return nil
 	}
+	if err := r.startClock(ctx); err != nil {
+		_, stopErr := s.Stop()
+		m.failure = errors.Join(err, stopErr)
+		return nil
+	}
 	m.failure = r.bulk(ctx, m, pair, &received)
 	m.received = received.Load()
+	m.changes.stop() // the last sample has all
 	m.totals, err = s.Stop()
 	m.failure = errors.Join(m.failure, err)
 	r.readAfter(ctx, m)
@@ -224,7 +241,7 @@ func (r *field) readAfter(ctx context.Context, m *measurement) {
 // bulk runs the transfer on both sides.
 func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
-	bound := transferBound(w, m.arm.links, m.from, r.Patience)
+	bound := transferBound(w, m.arm.paths, m.to, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
 	defer cancel()
 	side := func(p *agent.Process, node string, s agent.Side, into *agent.Transfer) func(context.Context) error {

@@ -35,7 +35,7 @@ func trialWarnings(t results.Trial, cpus float64) []string {
 			}
 		}
 	}
-	return warnings
+	return append(warnings, changeWarnings(name, t.Changes)...)
 }
 
 // wireWarnings says whether the emulator kept up during the run.

@@ -16,6 +16,7 @@
 //
 // Bytes are those of frames: 14 of Ethernet header over the IP packet, and what
 // the kernel itself says to neighbours (ARP, neighbour discovery) counts too.
-// Where segmentation offload is on, as on links without a wire, a packet is what
-// the interface was handed, up to 64 KB.
+// Where segmentation offload is on, as on links without a wire and on those of the
+// relay from 1 Gbit/s on, a packet is what the interface was handed, up to 64 KB, and
+// has one header.
 package sampler

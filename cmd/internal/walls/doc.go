@@ -7,6 +7,10 @@
 // violation; TestWalls then applies all of them to this module. The package has no
 // code outside its tests.
 //
+// TestMusts sees to it that each MUST which the engine's code cites is cited by a test,
+// too, and keeps docs/MUSTS.md, the table of them.
+//
 // Files: walls_test.go applies the rules; imports_test.go and habits_test.go have
-// them, with their own tests; source_test.go reads the module.
+// them, with their own tests; source_test.go reads the module. musts_test.go compares
+// code and tests, citations_test.go reads what comments cite.
 package walls

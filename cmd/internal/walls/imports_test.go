@@ -29,7 +29,7 @@ func walls() []wall {
 	return []wall{
 		{"cmd", []string{"cmd/...", "topologies/...", "emulation/...", "lab/...", "engine/...", "results/..."}, "cmd wires everything"},
 		{"lab", []string{"lab/...", "topologies/...", "emulation/...", "engine/...", "results/..."}, "the lab builds on everything but cmd"},
-		{"topologies", []string{"topologies/...", "emulation"}, "topologies know the model's types and nothing else"},
+		{"topologies", []string{"topologies/...", "emulation", "emulation/trace"}, "topologies know the model's types, its traces and nothing else"},
 		{"emulation", []string{"emulation/..."}, "emulation stands alone"},
 		{"results", []string{"results/..."}, "results stand alone"},
 		{"engine/sim", []string{"engine/...", "emulation"}, "the simulated lab runs the model"},

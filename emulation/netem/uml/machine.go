@@ -56,6 +56,7 @@ type machine struct {
 	kernel kernel
 	folder string // private to this machine, short enough for a socket's path
 	memory int64  // bytes
+	nice   int    // its priority on the host
 	first  string // the first process
 	order  boot.Order
 	output func(line string) // takes each line that the command prints
@@ -91,6 +92,9 @@ func (m machine) run(ctx context.Context) (boot.Outcome, error) {
 	if err != nil {
 		return boot.Outcome{}, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
+	if m.nice != 0 {
+		renice(cmd.Process.Pid, m.nice)
+	}
 
 	var result []byte
 	var readers sync.WaitGroup
@@ -110,6 +114,14 @@ func (m machine) run(ctx context.Context) (boot.Outcome, error) {
 		return got, fmt.Errorf("user-mode linux: %w; its console said:\n%s", problem, console)
 	}
 	return got, nil
+}
+
+// renice sets the priority of a machine that has just started: what it has not started
+// yet inherits it. A session has a priority of its own where the host's kernel groups
+// by session (sched(7), autogroup). Who may not has a slower machine.
+func renice(pid, nice int) {
+	_ = unix.Setpriority(unix.PRIO_PGRP, pid, nice)
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), fmt.Append(nil, nice), 0)
 }
 
 // command returns the kernel's command line, and where its console will go.

@@ -17,6 +17,7 @@ type Config struct {
 	Modules []string      // kernel modules by name; what they need comes with them
 	Memory  int64         // of the machine, bytes; 0 means 512 MiB
 	Timeout time.Duration // of the machine, from power on to power off; 0 means 2 minutes
+	Nice    int           // of the machine on the host, as for tests of its timers; without the right to it, the host's default
 	Share   string        // a folder that the tests inside may write to, at the same path; "" means none
 }
 
@@ -122,7 +123,7 @@ func prepare(t testing.TB, cfg Config) (machine, error) {
 		mounts = append(mounts, boot.Mount{Path: cfg.Share, Write: true})
 	}
 	return machine{
-		kernel: kernel, folder: folder, memory: cfg.Memory, first: first,
+		kernel: kernel, folder: folder, memory: cfg.Memory, nice: cfg.Nice, first: first,
 		order: boot.Order{
 			Modules: modules, Mounts: mounts, Dir: dir,
 			Argv: []string{

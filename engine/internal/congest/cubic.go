@@ -158,7 +158,7 @@ func (q *cubic) OnLoss(now clock.Time, l Loss) {
 		} else {
 			q.wMax = q.window
 		}
-		// Section 4.6: MUST reduce both at once. RFC 9438 lets ECN take the window to one
+		// RFC 9438, section 4.6: MUST reduce both at once. It lets ECN take the window to one
 		// datagram; RFC 9002, section 7.2, has two as the minimum for marks, too.
 		q.prior = q.window
 		q.ssthresh = max(q.window*cubicBeta, least)

@@ -28,7 +28,7 @@ func avoiding(t *testing.T, n int, rtt time.Duration) (*flow, *cubic) {
 
 func segments(window wire.ByteCount) float64 { return float64(window) / float64(dgram) }
 
-// RFC 9438, section 4.6: the window is 0.7 of what it was.
+// RFC 9438, section 4.6: window and threshold MUST be reduced to 0.7 of what was.
 func TestCubicDecrease(t *testing.T) {
 	f, _ := avoiding(t, 100, 100*ms)
 	if got := segments(f.window()); math.Abs(got-70) > 0.1 {
@@ -39,8 +39,9 @@ func TestCubicDecrease(t *testing.T) {
 	}
 }
 
-// RFC 9438, sections 4.2, 4.4 and 4.5: with W_max of 400 segments and a window of
-// 280, K is cbrt(120/0.4) = 6.694 s, and the window follows 0.4*(t-K)^3+400.
+// RFC 9438, sections 4.4 and 4.5: the window MUST grow towards the curve of section
+// 4.2: with W_max of 400 segments and a window of 280, K is cbrt(120/0.4) = 6.694 s,
+// and the window follows 0.4*(t-K)^3+400.
 // Acknowledgments take it towards the value one RTT ahead.
 func TestCubicFollowsTheCurve(t *testing.T) {
 	const rtt = 100 * ms

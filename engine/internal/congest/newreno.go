@@ -70,8 +70,8 @@ func (r *newReno) OnLoss(now clock.Time, l Loss) {
 	// RFC 9002, section 7.3.2: a sender in a recovery period does not reenter it.
 	if l.LargestSent > r.recoveryStart {
 		r.recoveryStart, r.recovering = now, true
-		// MUST set the slow start threshold to half the window, and the window to that
-		// before leaving recovery.
+		// Section 7.3.2: MUST set the slow start threshold to half the window, and the
+		// window to that before leaving recovery.
 		r.ssthresh = max(r.window/2, minimumWindow(r.datagram))
 		r.window = r.ssthresh
 		r.acked, r.fresh = 0, false

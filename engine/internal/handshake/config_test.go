@@ -16,6 +16,7 @@ func TestNewRefuses(t *testing.T) {
 		want   []string
 	}{
 		{"no TLS", wire.Client, func(c *Config) { c.TLS = nil }, []string{"tls.Config"}},
+		// RFC 9001, section 8.1: ALPN MUST be used.
 		{"no ALPN", wire.Server, func(c *Config) { c.TLS.NextProtos = nil }, []string{"NextProtos"}},
 		{"old TLS", wire.Client, func(c *Config) { c.TLS.MaxVersion = tls.VersionTLS12 }, []string{"MaxVersion", "TLS 1.2"}},
 		{"no name", wire.Client, func(c *Config) { c.TLS.ServerName = "" }, []string{"ServerName"}},

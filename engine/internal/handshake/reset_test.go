@@ -6,7 +6,8 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// RFC 9000, section 10.3.2: the same for one key and ID; another for any other.
+// RFC 9000, section 10.3.2: the token MUST be difficult to guess: it is a keyed hash, the
+// same for one key and ID, another for any other.
 func TestResetToken(t *testing.T) {
 	id := func(b ...byte) wire.ConnID { return wire.NewConnID(b) }
 	seen := map[wire.ResetToken]string{}

@@ -39,7 +39,8 @@ func wantBytes(t *testing.T, what string, got []byte, want string) {
 // suites are the cipher suites of TLS 1.3 that QUIC has.
 var suites = []uint16{tls.TLS_AES_128_GCM_SHA256, tls.TLS_AES_256_GCM_SHA384, tls.TLS_CHACHA20_POLY1305_SHA256}
 
-// The vectors of RFC 9001, appendices A.1 and A.5.
+// The vectors of RFC 9001, appendices A.1 and A.5. RFC 9001, section 5.2:
+// HKDF-Expand-Label with SHA-256 MUST be used for Initial secrets.
 func TestExpand(t *testing.T) {
 	client, server, err := initialSecrets(wire.Version1, wire.NewConnID(unhex(t, "8394c8f03e515708")))
 	if err != nil {
@@ -130,6 +131,7 @@ func TestNonce(t *testing.T) {
 	}
 }
 
+// RFC 9001, section 5.3: a suite without header protection MUST NOT be negotiated.
 func TestSuiteByID(t *testing.T) {
 	for _, id := range []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, 0x1305, 0} {
 		if _, err := suiteByID(id); err == nil {

@@ -186,6 +186,7 @@ func wantCode(t *testing.T, err error, code wire.ErrorCode) {
 }
 
 // RFC 9001, section 4: a handshake with all its keys, and in which order they come.
+// Section 8.2: both sides MUST send their transport parameters.
 // The cipher suites of TLS 1.3 cannot be chosen in crypto/tls: the other two go
 // through the tests of Sealer and OneRTT.
 func TestHandshake(t *testing.T) {
@@ -235,6 +236,27 @@ func TestHandshake(t *testing.T) {
 				e.mustOpen(to, e.seal(from, 1, 1))
 			}
 		})
+	}
+}
+
+// RFC 9001, section 4.2: TLS older than 1.3 MUST NOT be offered nor negotiated, whatever
+// the caller's settings allow.
+func TestOldTLSIsNotOffered(t *testing.T) {
+	client, server := configs(t)
+	client.TLS.MinVersion, server.TLS.MinVersion = tls.VersionTLS12, tls.VersionTLS12
+	var offered []uint16
+	server.TLS.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		offered = h.SupportedVersions
+		return nil, nil
+	}
+	c, s := mustRun(t, client, server)
+	if !slices.Equal(offered, []uint16{tls.VersionTLS13}) {
+		t.Errorf("the client offers %x", offered)
+	}
+	for _, h := range []*side{c, s} {
+		if got := h.ConnectionState().Version; got != tls.VersionTLS13 {
+			t.Errorf("the %s negotiated %x", h.config.Side, got)
+		}
 	}
 }
 
@@ -362,7 +384,8 @@ func TestALPN(t *testing.T) {
 	})
 }
 
-// RFC 9001, section 4.8: an alert plus 0x0100 is the error code.
+// RFC 9001, section 4.8: an alert plus 0x0100 is the error code, and any alert MUST be
+// fatal.
 func TestAlerts(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -397,6 +420,9 @@ func TestAlerts(t *testing.T) {
 			for _, h := range []*side{c, s} {
 				if _, ok := h.NextEvent(); ok && h.err != nil {
 					t.Error("events after the error")
+				}
+				if err := h.HandleCrypto(LevelInitial, []byte{1}); h.err != nil && err == nil {
+					t.Error("data was taken after the error")
 				}
 			}
 		})

@@ -215,7 +215,8 @@ func TestPeerUpdatesTwice(t *testing.T) {
 	}
 }
 
-// A peer may update before it has had a packet of ours: the handshake was enough.
+// RFC 9001, section 6.2: the send keys MUST be updated when the peer has updated. It may
+// before it has had a packet of ours: the handshake was enough.
 func TestPeerUpdatesFirst(t *testing.T) {
 	e := newEnds(t, tls.TLS_AES_128_GCM_SHA256)
 	e.it.acked = true

@@ -132,9 +132,9 @@ func (a *acks) threshold() int {
 	return min(max(a.rate.perDelay/2, minAckEvery), maxAckEvery)
 }
 
-// delay returns how long an ACK may wait. RFC 9000, section 13.2.1: no longer than
-// the max_ack_delay that this side advertised, and not at all in Initial and
-// Handshake packets.
+// delay returns how long an ACK may wait. RFC 9000, section 13.2.1: it MUST NOT be
+// longer than the max_ack_delay that this side advertised, and not at all for Initial
+// and Handshake packets.
 func (a *acks) delay() time.Duration {
 	p := &a.policy
 	switch {
@@ -155,8 +155,8 @@ func (a *acks) expedite() { a.urgent = true }
 func (a *acks) pending() bool { return a.unacked > 0 }
 
 // due reports whether an ACK is worth a packet of its own now. RFC 9000, section
-// 13.2.1: no more than one such packet in response to an ack-eliciting packet, so
-// append ends it.
+// 13.2.1: there MUST NOT be more than one such packet in response to an ack-eliciting
+// packet, so append ends it.
 func (a *acks) due(now clock.Time) bool { return a.deadline() <= now }
 
 // deadline returns when an ACK is due: Never when nothing waits for one.

@@ -22,7 +22,7 @@ func TestAcksWaitForTwoPackets(t *testing.T) {
 	h.receive(1)
 	h.wantDue(true)
 	h.wantAcked(h.ack(), wire.Range{Smallest: 0, Largest: 1})
-	// RFC 9000, section 13.2.1: not more than one packet with nothing but an ACK.
+	// RFC 9000, section 13.2.1: MUST NOT be more than one packet with nothing but an ACK.
 	h.wantDue(false)
 	if got := h.a.deadline(); got != clock.Never {
 		t.Errorf("deadline %d after the ACK, want Never", got)
@@ -33,7 +33,7 @@ func TestAcksWaitForTwoPackets(t *testing.T) {
 }
 
 func TestAcksOfTheHandshakeAreImmediate(t *testing.T) {
-	// RFC 9000, section 13.2.1: ack-eliciting Initial and Handshake packets must be
+	// RFC 9000, section 13.2.1: ack-eliciting Initial and Handshake packets MUST be
 	// acknowledged immediately.
 	h := newAcksTest(t)
 	h.a.init(true, 25*time.Millisecond, 0)
@@ -42,8 +42,8 @@ func TestAcksOfTheHandshakeAreImmediate(t *testing.T) {
 }
 
 func TestAcksNeverAnswerWhatElicitsNone(t *testing.T) {
-	// RFC 9000, section 13.2.1: no packet in response to a non-ack-eliciting one, even if
-	// there are gaps before it.
+	// RFC 9000, section 13.2.1: MUST NOT answer a packet that elicits no ACK by another,
+	// even if there are gaps before it.
 	h := newAcksTest(t)
 	for _, pn := range []wire.PacketNumber{0, 1, 5, 3} {
 		h.a.receive(h.now, pn, false, wire.CE)
@@ -199,7 +199,7 @@ func TestAcksOfCongestionMarks(t *testing.T) {
 	if d := cmp.Diff([]wire.PacketNumber{1, 4}, due); d != "" {
 		t.Errorf("packets that made an ACK due (-want +got):\n%s", d)
 	}
-	// RFC 9000, section 13.4.1: the counts of marks must be reported.
+	// RFC 9000, section 13.4.1: the counts of marks MUST be reported.
 	if f := h.ack(); !f.HasECN || f.ECT0 != 2 || f.ECT1 != 1 || f.CE != 3 {
 		t.Errorf("ECN %v with counts %d, %d, %d, want 2, 1, 3", f.HasECN, f.ECT0, f.ECT1, f.CE)
 	}

@@ -90,7 +90,7 @@ func (a *acks) duplicate(pn wire.PacketNumber) bool {
 	if pn > a.largest() {
 		return false
 	}
-	// RFC 9000, section 12.3: a packet must be discarded unless it is certain that none
+	// RFC 9000, section 12.3: a packet MUST be discarded unless it is certain that none
 	// with its number was processed.
 	if pn < a.floor {
 		return true
@@ -124,7 +124,7 @@ func (a *acks) receive(now clock.Time, pn wire.PacketNumber, eliciting bool, ecn
 	a.insert(pn)
 	a.heard = min(a.heard, pn-1) // late, and news to the peer
 	first := a.countECN(ecn)
-	// RFC 9000, section 13.2.1: a packet that elicits no ACK must not cause one, even
+	// RFC 9000, section 13.2.1: a packet that elicits no ACK MUST NOT cause one, even
 	// when there are gaps before it.
 	if !eliciting {
 		return
@@ -163,7 +163,7 @@ func (a *acks) insert(pn wire.PacketNumber) {
 	}
 }
 
-// keep drops the oldest ranges beyond n. RFC 9000, section 13.2.3: a range must be
+// keep drops the oldest ranges beyond n. RFC 9000, section 13.2.3: a range MUST be
 // retained unless no packet of it will be accepted again; floor sees to that.
 func (a *acks) keep(n int) {
 	if len(a.ranges) > n {
@@ -184,7 +184,7 @@ func (a *acks) append(now clock.Time, w *builder, exponent uint8, multipath bool
 		Largest: a.largest(),
 		// RFC 9000, section 13.2.5: from the arrival of the largest packet to now.
 		Delay: uint64(max(0, now.Sub(a.arrival)).Microseconds()) >> exponent,
-		// RFC 9000, section 13.4.1: counts of the marks that were seen must be reported.
+		// RFC 9000, section 13.4.1: counts of the marks that were seen MUST be reported.
 		HasECN: a.ect0|a.ect1|a.ce != 0,
 		ECT0:   a.ect0, ECT1: a.ect1, CE: a.ce,
 	}

@@ -168,7 +168,7 @@ func TestAcksForgetWhatThePeerKnows(t *testing.T) {
 	// A late packet below is news, and is told.
 	h.receive(3)
 	h.wantAcked(h.ack(), wire.Range{Smallest: 9, Largest: 9}, wire.Range{Smallest: 5, Largest: 6}, wire.Range{Smallest: 3, Largest: 3})
-	// Section 12.3: what was received stays a duplicate.
+	// Section 12.3: a number that was received MUST be discarded for ever.
 	for _, pn := range []wire.PacketNumber{0, 1, 3, 5, 6, 9} {
 		if !h.a.duplicate(pn) {
 			t.Errorf("packet %d would be taken twice", pn)
@@ -289,8 +289,8 @@ func acksTestRanges(t partsTestT, a *acks, got map[wire.PacketNumber]bool) {
 }
 
 func TestAcksRangesAreBounded(t *testing.T) {
-	// RFC 9000, section 13.2.3: the ranges are bounded, and no packet of one that was
-	// given up may be accepted again.
+	// RFC 9000, section 13.2.3: a range MUST be retained unless none of its packets will
+	// be accepted: the ranges are bounded, and packets of one that was given up refused.
 	h := newAcksTest(t)
 	for pn := range wire.PacketNumber(10 * maxAckRanges) {
 		h.receive(2 * pn)

@@ -19,7 +19,7 @@ type amplification struct {
 }
 
 // received counts the UDP payload of a datagram from the address. RFC 9000, section
-// 8.1: all payload bytes must be counted of datagrams that are this connection's,
+// 8.1: all payload bytes MUST be counted of datagrams that are this connection's,
 // those included whose packets are all discarded.
 func (a *amplification) received(n wire.ByteCount) { a.in += n }
 
@@ -33,7 +33,7 @@ func (a *amplification) validate() { a.valid = true }
 func (a *amplification) validated() bool { return a.valid }
 
 // room returns how many bytes may be sent to the address now. RFC 9000, section 8:
-// before validation no more than three times what came from it.
+// before validation it MUST be no more than three times what came from it.
 func (a *amplification) room() wire.ByteCount {
 	if a.valid {
 		return math.MaxInt64

@@ -7,7 +7,7 @@ import (
 )
 
 func TestAmplification(t *testing.T) {
-	// RFC 9000, section 8: until validation at most three times what was received.
+	// RFC 9000, section 8: until validation it MUST be at most three times what was received.
 	var a amplification
 	want := func(n wire.ByteCount) {
 		t.Helper()

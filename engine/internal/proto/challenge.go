@@ -72,8 +72,8 @@ func (c *challenge) running() bool { return c.state == challengeRunning }
 func (c *challenge) wantsFrame() bool { return c.wanted }
 
 // appendFrame appends the PATH_CHALLENGE frame that is due. full says that the
-// datagram will have 1200 bytes or more. RFC 9000, section 8.2.1: it must, unless the
-// anti-amplification limit does not permit that; the data must be unpredictable in
+// datagram will have 1200 bytes or more. RFC 9000, section 8.2.1: it MUST, unless the
+// anti-amplification limit does not permit that; the data MUST be unpredictable in
 // every frame.
 func (c *challenge) appendFrame(w *builder, full bool) bool {
 	f := wire.PathChallenge{}
@@ -111,7 +111,7 @@ func (c *challenge) response(data [8]byte) bool {
 
 // passed reports whether the peer answered, and whether that shows that the path
 // carries 1200 bytes. RFC 9000, section 8.2.3: if it does not, another validation in
-// a datagram so large must follow.
+// a datagram so large MUST follow.
 func (c *challenge) passed() (valid, full bool) { return c.state == challengePassed, c.full }
 
 // failed reports whether the time ran out without an answer.
@@ -169,7 +169,7 @@ func (o *owedResponses) next() (local, remote netip.AddrPort, ok bool) {
 }
 
 // appendFrame appends the oldest answer, whose packet must go where next says. RFC
-// 9000, section 8.2.2: a challenge must be answered once only, so it is not sent
+// 9000, section 8.2.2: a challenge MUST be answered once only, so it is not sent
 // again when lost.
 func (o *owedResponses) appendFrame(w *builder) bool {
 	f := wire.PathResponse{Data: o.q[0].data}

@@ -61,7 +61,7 @@ func TestChallengeAnswered(t *testing.T) {
 
 func TestChallengeInASmallDatagram(t *testing.T) {
 	// RFC 9000, section 8.2.3: the answer to one that was not expanded to 1200 bytes
-	// validates the address, not the path MTU.
+	// validates the address, not the path MTU: another validation MUST follow.
 	c := newChallengeTest()
 	if !c.response(challengeTestSend(t, c, false)) {
 		t.Fatal("not validated")
@@ -91,7 +91,7 @@ func TestChallengeFails(t *testing.T) {
 	if !c.failed() || c.running() || c.wantsFrame() || c.deadline() != clock.Never {
 		t.Error("goes on after its end")
 	}
-	// RFC 9000, section 8.2.1: unpredictable data in every PATH_CHALLENGE.
+	// RFC 9000, section 8.2.1: the data MUST be unpredictable in every PATH_CHALLENGE.
 	if sent[0] == sent[1] || sent[1] == sent[2] || sent[0] == sent[2] {
 		t.Errorf("data used twice: %v", sent)
 	}
@@ -149,7 +149,7 @@ func TestOwedResponses(t *testing.T) {
 		t.Fatal("a PATH_RESPONSE in too little room")
 	}
 	for n := flood - maxOwed; n < flood; n++ {
-		// RFC 9000, section 8.2.2: on the path where the PATH_CHALLENGE came.
+		// RFC 9000, section 8.2.2: MUST go on the path where the PATH_CHALLENGE came.
 		if l, r, ok := o.next(); !ok || l != local || r != remote(n) {
 			t.Fatalf("answer to %v, %v, want %v", r, ok, remote(n))
 		}
@@ -162,7 +162,7 @@ func TestOwedResponses(t *testing.T) {
 		if err != nil || v.(wire.PathResponse).Data != [8]byte{byte(n)} {
 			t.Errorf("answer %+v, error %v", v, err)
 		}
-		// RFC 9000, section 13.3: not sent again when lost.
+		// Section 8.2.2: MUST be answered once only, so it is not sent again when lost.
 		if w.n != 0 {
 			t.Error("a PATH_RESPONSE is noted")
 		}

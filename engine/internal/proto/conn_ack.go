@@ -20,10 +20,6 @@ func (c *Conn) handleAck(now clock.Time, kind wire.PacketType, f *wire.Ack) erro
 	if err := p.det.Ack(now, sp, a, f.Ranges(), &c.outcome); err != nil {
 		return err
 	}
-	if c.side == wire.Client && sp == recovery.SpaceHandshake {
-		// RFC 9002, section 6.2.2.1: the server has validated this address.
-		p.det.PeerValidated()
-	}
 	c.settle(now, sp)
 	return nil
 }

@@ -128,8 +128,8 @@ func (c *Conn) installOpener(e handshake.Event) {
 }
 
 // resume takes the server's parameters of the last connection, for 0-RTT. Only its
-// limits are used: what else they say is of the old connection (RFC 9000, section
-// 7.4.1).
+// limits are used. RFC 9000, section 7.4.1: what else they say is of the old connection
+// and MUST NOT be used.
 func (c *Conn) resume(data []byte) {
 	if c.side == wire.Server || c.hasPeer || !c.cfg.EarlyData {
 		return
@@ -142,7 +142,8 @@ func (c *Conn) resume(data []byte) {
 }
 
 // rejectEarly: the server did not take the 0-RTT data. Packets in flight count as
-// never sent, their data as never written (RFC 9001, section 4.6.2).
+// never sent, their data as never written. RFC 9001, section 4.6.2: the state of all
+// streams MUST be reset.
 func (c *Conn) rejectEarly() {
 	c.early = earlyRejected
 	c.keys.earlySeal = nil
@@ -191,8 +192,8 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	return nil
 }
 
-// checkPreferred: a server without connection IDs MUST NOT have a preferred address, a
-// client MUST treat it as a TRANSPORT_PARAMETER_ERROR (RFC 9000, section 18.2).
+// checkPreferred: RFC 9000, section 18.2: a server without connection IDs MUST NOT have
+// a preferred address, a client MUST treat it as a TRANSPORT_PARAMETER_ERROR.
 func checkPreferred(p *wire.TransportParameters) error {
 	if p.HasPreferredAddress && p.InitialSrcID.Len() == 0 {
 		return wire.Errorf(wire.TransportParameterError, "a preferred address of a server without connection IDs")
@@ -237,7 +238,8 @@ func checkNotReduced(old, p *wire.TransportParameters) error {
 // completeHandshake: TLS is done on this side (RFC 9001, section 4.1.1).
 func (c *Conn) completeHandshake(now clock.Time) error {
 	if !c.hasPeer {
-		return wire.Errorf(wire.CryptoError+109, "the peer sent no transport parameters") // missing_extension, RFC 9001, section 8.2
+		// RFC 9001, section 8.2: a handshake without them MUST end with missing_extension.
+		return wire.Errorf(wire.CryptoError+109, "the peer sent no transport parameters")
 	}
 	c.complete = true
 	c.path.issued.setPeerLimit(c.peer.ActiveConnectionIDLimit)
@@ -275,10 +277,10 @@ func (c *Conn) confirm(now clock.Time) {
 	c.emit(Event{Kind: HandshakeConfirmed})
 }
 
-// handleRetry starts again with the server's token (RFC 9000, section 17.2.5).
+// handleRetry starts again with the server's token.
 func (c *Conn) handleRetry(h *wire.LongHeader, packet []byte) {
-	// A client MUST accept one Retry only, none after a packet of the server, and
-	// only with a token and an intact tag.
+	// RFC 9000, section 17.2.5.2: a client MUST accept one Retry only, none after a packet
+	// of the server, and only with a token and an intact tag.
 	if c.side == wire.Server || c.retried || c.hasPeerID || len(h.Token) == 0 ||
 		h.SrcID == c.path.peer.current() || !handshake.CheckRetry(c.originalID, packet) {
 		return

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/handshake"
 	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -80,6 +81,110 @@ func TestAcceptedEarlyDataReducesNoLimit(t *testing.T) {
 	}
 }
 
+// Section 7.4.1: each of the limits that MUST NOT be reduced.
+func TestReducedLimits(t *testing.T) {
+	for name, limit := range map[string]func(p *wire.TransportParameters) *uint64{
+		"initial_max_data":                    func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxData },
+		"initial_max_stream_data_bidi_local":  func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataBidiLocal },
+		"initial_max_stream_data_bidi_remote": func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataBidiRemote },
+		"initial_max_stream_data_uni":         func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamDataUni },
+		"initial_max_streams_bidi":            func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamsBidi },
+		"initial_max_streams_uni":             func(p *wire.TransportParameters) *uint64 { return &p.InitialMaxStreamsUni },
+		"active_connection_id_limit":          func(p *wire.TransportParameters) *uint64 { return &p.ActiveConnectionIDLimit },
+		"max_datagram_frame_size":             func(p *wire.TransportParameters) *uint64 { return &p.MaxDatagramFrame },
+	} {
+		for change, want := range map[int]bool{-1: true, 0: false, 1: false} {
+			var old, now wire.TransportParameters
+			*limit(&old) = 100
+			*limit(&now) = uint64(100 + change)
+			if got := checkNotReduced(&old, &now) != nil; got != want {
+				t.Errorf("%s by %d: refused %v, want %v", name, change, got, want)
+			}
+		}
+	}
+}
+
+// RFC 9000, section 7.4.1: of the remembered parameters a client MUST NOT use those that
+// are about the old connection: delays of acknowledgments, connection IDs, the stateless
+// reset token, the preferred address.
+func TestRememberedParametersAreLimits(t *testing.T) {
+	_, clientTLS := testTLS(t)
+	e, err := NewEndpoint(EndpointConfig{Random: seeded(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Dial(clock.Time(time.Second), Config{TLS: clientTLS, EarlyData: true}, clientAddr, serverAddr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(clock.Time(time.Second), 0, "")
+	pto, id := c.path.det.PTO(recovery.SpaceApplication), c.path.peer.current()
+	p := wire.DefaultTransportParameters()
+	p.InitialMaxData, p.MaxAckDelay, p.AckDelayExponent = 1000, 10*time.Second, 20
+	p.HasInitialSrcID, p.InitialSrcID, p.HasOriginalDstID, p.OriginalDstID = true, someID(1), true, someID(2)
+	p.HasResetToken, p.ResetToken = true, wire.ResetToken{1}
+	p.HasPreferredAddress, p.PreferredAddress.ID = true, someID(3)
+	c.resume(p.Append(nil, wire.Server))
+	c.installSealer(handshake.Event{Level: handshake.LevelEarly})
+	if c.streams.credit.limit != 1000 {
+		t.Errorf("limit %d, want that of the last connection", c.streams.credit.limit)
+	}
+	if got := c.path.det.PTO(recovery.SpaceApplication); got != pto {
+		t.Errorf("probe timeout %v, was %v: by the old max_ack_delay", got, pto)
+	}
+	if c.path.peer.isResetToken(p.ResetToken) || c.path.peer.current() != id || len(c.path.peer.spare) > 0 {
+		t.Error("connection IDs or tokens of the last connection are used")
+	}
+	if c.hasPeer {
+		t.Error("the parameters count as the server's of now")
+	}
+}
+
+// What the peer says of itself holds from then on.
+func TestPeerParametersAreApplied(t *testing.T) {
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	s.sendsIn(wire.PacketInitial, wire.Ping{}) // it takes the server's ID
+	p, before := s.real.local, s.conn.pto()
+	p.MaxAckDelay += 100 * time.Millisecond
+	p.MaxUDPPayload = 1300
+	if err := s.conn.setPeerParameters(s.now(), p.Append(nil, wire.Server)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.conn.pto(), before+p.MaxAckDelay-recovery.DefaultMaxAckDelay; got != want {
+		t.Errorf("probe timeout %v, want %v", got, want)
+	}
+	if n := s.conn.path.mtu.limit; n != 1300 {
+		t.Errorf("packets of up to %d bytes, want 1300", n)
+	}
+}
+
+// Once the handshake is confirmed, the ID that the client chose leads nowhere.
+func TestClientsFirstIDIsForgotten(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.run(time.Second, func() bool { return p.server() != nil })
+	e, id := p.ends[wire.Server].endpoint, p.server().originalID
+	if e.routes[id] == nil {
+		t.Fatal("it leads nowhere during the handshake")
+	}
+	p.handshake()
+	if e.routes[id] != nil {
+		t.Error("it leads to the connection for ever")
+	}
+}
+
+// RFC 9001, section 8.2: without the peer's transport parameters the handshake MUST end
+// with missing_extension.
+func TestNoTransportParameters(t *testing.T) {
+	s := newScripted(t, wire.Client, greeted, pairConfig{})
+	err := s.conn.completeHandshake(s.now())
+	if got, ok := errors.AsType[*wire.TransportError](err); !ok || got.Code != 0x16d {
+		t.Errorf("got %v, want missing_extension", err)
+	}
+	if s.conn.complete {
+		t.Error("the handshake is complete")
+	}
+}
+
 // retry returns a Retry packet for the client under test.
 func (s *scripted) retry(token []byte, src wire.ConnID) []byte {
 	b := wire.AppendRetry(nil, wire.LongHeader{Version: wire.Version1, DstID: s.dst, SrcID: src, Token: token})
@@ -109,7 +214,7 @@ func TestRetryIsTakenOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Client, greeted, pairConfig{})
-			next := s.conn.path.spaces[recovery.SpaceInitial].next
+			next, sent := s.conn.path.spaces[recovery.SpaceInitial].next, s.conn.path.det.Eliciting(recovery.SpaceInitial)
 			hello := slices.Clone(s.conn.path.spaces[recovery.SpaceInitial].crypto.out)
 			tt.send(s)
 			if s.conn.retried != tt.want {
@@ -126,6 +231,9 @@ func TestRetryIsTakenOnce(t *testing.T) {
 			}
 			if s.conn.path.spaces[recovery.SpaceInitial].next <= next {
 				t.Error("packet numbers begin anew")
+			}
+			if n := s.conn.path.det.Eliciting(recovery.SpaceInitial); n != sent {
+				t.Errorf("%d Initial packets are in flight, want %d: those before the Retry count no more", n, sent)
 			}
 			if !slices.Equal(hello, s.conn.path.spaces[recovery.SpaceInitial].crypto.out) {
 				t.Error("the hello changed")
@@ -152,6 +260,15 @@ func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
 		{"after a packet", func(s *scripted) {
 			s.sendsIn(wire.PacketInitial, wire.Ping{})
 			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), s.conn.originalID.Bytes(), other, 0))
+		}, false},
+		{"after a Retry", func(s *scripted) {
+			s.sendsDatagram(s.retry([]byte("token"), someID(1)))
+			id := someID(1)
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, s.dst.Bytes(), id.Bytes(), other, 0))
+		}, false},
+		{"to another ID", func(s *scripted) {
+			id := someID(1)
+			s.sendsDatagram(wire.AppendVersionNegotiation(nil, id.Bytes(), s.conn.originalID.Bytes(), other, 0))
 		}, false},
 		{"for other IDs", func(s *scripted) {
 			id := someID(1)

@@ -73,6 +73,30 @@ func TestEarlyDataInTheFirstFlight(t *testing.T) {
 	}
 }
 
+// After a Retry 0-RTT data goes again, in 0-RTT, and what went before is no loss.
+func TestEarlyDataAfterRetry(t *testing.T) {
+	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	cfg := p.client().cfg
+	p.client().Close(p.now, 0, "")
+	p.idle(time.Second)
+	p.ends[wire.Server].endpoint.cfg.RetryAbove = -1
+	p.dial(cfg, nil)
+	start := p.now
+	x := newTransfer(p, wire.Client, 1, 1000)
+	p.run(time.Second, x.done)
+	if took := p.now.Sub(start); took != 3*p.delay {
+		t.Errorf("0-RTT data arrived after %v, want %v", took, 3*p.delay)
+	}
+	x.check()
+	p.handshake()
+	p.idle(100 * time.Millisecond)
+	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path.lostPackets != 0 {
+		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path.lostPackets)
+	}
+}
+
 // Without the application's word nothing goes in 0-RTT, on either side.
 func TestEarlyDataIsTheApplicationsChoice(t *testing.T) {
 	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
@@ -96,7 +120,8 @@ func TestEarlyDataIsTheApplicationsChoice(t *testing.T) {
 	}
 }
 
-// Refused 0-RTT data goes again in 1-RTT packets.
+// RFC 9001, section 4.6.2: when 0-RTT is rejected, the state of all streams MUST be reset:
+// their data goes again in 1-RTT packets.
 func TestEarlyDataRefused(t *testing.T) {
 	p := newPair(t, pairConfig{client: Config{EarlyData: true}, server: Config{EarlyData: true}})
 	p.handshake()
@@ -183,20 +208,24 @@ func TestClientMigration(t *testing.T) {
 	if err := p.client().Rebind(p.now, to); err != nil {
 		t.Fatal(err)
 	}
+	// RFC 9000, section 9.4: congestion control and RTT MUST begin anew on the new path.
+	if d := p.client().path.det; d.RTT().HasSample || d.BytesInFlight() != 0 {
+		t.Errorf("on the new path the RTT is %v, %d bytes are in flight", d.RTT(), d.BytesInFlight())
+	}
 	p.ends[wire.Client].addr = to
 	serverUsed := p.server().path.peer.current()
 	p.run(time.Minute, x.done)
 	x.check()
 	if p.client().path.peer.current() == before || p.server().path.peer.current() == serverUsed {
-		t.Error("RFC 9000, section 9.5: a connection ID is used on two paths") // MUST NOT
+		t.Error("a connection ID is used on two paths") // RFC 9000, section 9.5: MUST NOT
 	}
 	if p.ends[wire.Client].seen[PathChanged] != 1 || p.ends[wire.Server].seen[PathChanged] != 1 {
 		t.Errorf("PathChanged: client %d, server %d", p.ends[wire.Client].seen[PathChanged], p.ends[wire.Server].seen[PathChanged])
 	}
 }
 
-// A client that moves where nothing comes through goes back to where it was... if the
-// old address still works for the server.
+// RFC 9000, section 9.3.2: when the validation of a peer's new address fails, an endpoint
+// MUST go back to the last one that was validated.
 func TestServerGoesBackAfterFailedMove(t *testing.T) {
 	p := newPair(t, pairConfig{})
 	p.handshake()
@@ -274,7 +303,7 @@ func TestECNIsUsedAndGivenUp(t *testing.T) {
 	x = newTransfer(p, wire.Client, 1, 200_000)
 	p.run(time.Minute, x.done)
 	if p.client().Stats().Paths[0].ECN {
-		t.Error("marks are on, on a path that clears them") // RFC 9000, section 13.4.2: MUST stop
+		t.Error("marks are on, on a path that clears them") // RFC 9000, section 13.4.2.2: MUST stop
 	}
 }
 

@@ -226,7 +226,7 @@ func (c *Conn) handleRareFrame(now clock.Time, t wire.FrameType, b []byte) (int,
 			return 0, err
 		}
 		if c.side == wire.Server {
-			// RFC 9000, section 19.7: MUST.
+			// RFC 9000, section 19.7: a server MUST treat it as a PROTOCOL_VIOLATION.
 			return 0, wire.Errorf(wire.ProtocolViolation, "a client sent NEW_TOKEN")
 		}
 		c.emit(Event{Kind: AddressToken, Data: append([]byte(nil), f.Token...)})

@@ -58,8 +58,8 @@ func (p *path) heardFrom(at tuple, size wire.ByteCount) {
 	p.probedAmp.received(size)
 }
 
-// credit returns how many bytes may go to a tuple now (section 8: MUST NOT be more
-// than three times what came from an address that is not validated).
+// credit returns how many bytes may go to a tuple now (RFC 9000, section 8: MUST NOT be
+// more than three times what came from an address that is not validated).
 func (c *Conn) credit(at tuple) wire.ByteCount {
 	switch p := c.path; {
 	case at == p.tuple:
@@ -95,14 +95,16 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 	case c.side == wire.Server:
 		return errors.New("migrate: only a client can")
 	case !c.confirmed:
-		return errors.New("migrate: the handshake is not confirmed yet") // section 9: MUST NOT before
+		// Section 9: a client MUST NOT migrate before.
+		return errors.New("migrate: the handshake is not confirmed yet")
 	case c.peer.DisableActiveMigration:
 		return errors.New("migrate: the server does not allow it")
 	case local == p.local:
 		return nil
 	}
 	if _, ok := p.peer.next(); !ok {
-		return errors.New("migrate: the server has given no spare connection ID: try again later") // section 9.5: MUST NOT reuse one
+		// Section 9.5: an ID MUST NOT be used on two paths.
+		return errors.New("migrate: the server has given no spare connection ID: try again later")
 	}
 	p.previous = p.tuple
 	c.switchTo(now, tuple{local, p.tuple.remote})
@@ -192,9 +194,9 @@ func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
 	p := c.path
 	for c.canSeal(wire.PacketOneRTT) {
 		local, remote, ok := c.owed.next()
-		// Section 8.2.2: MUST NOT be delayed, unless by congestion control. That lets probes
-		// pass (RFC 9002, section 7), and an answer is the best of them: a peer that wants it
-		// first acknowledges nothing on the path, and the window stays full.
+		// Section 8.2.2: an answer MUST NOT be delayed, unless by congestion control. That
+		// lets probes pass (RFC 9002, section 7), and an answer is the best of them: a peer
+		// that wants it first acknowledges nothing on the path, and the window stays full.
 		full := p.det.BytesInFlight()+minUDPPayload > p.det.State().Window
 		if !ok || (full && p.det.ProbesDue(recovery.SpaceApplication) == 0) {
 			return false
@@ -221,8 +223,8 @@ func (c *Conn) appendChallenge(now clock.Time, t *Transmit) bool {
 const leastAlone wire.ByteCount = 64
 
 // appendAlone sends a datagram to a 4-tuple with the frame that add appends. It is
-// 1200 bytes long (section 8.2: MUST), or as long as the anti-amplification limit
-// allows: then full is false.
+// 1200 bytes long (RFC 9000, section 8.2.1: MUST), or as long as the anti-amplification
+// limit allows: then full is false.
 func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *builder, full bool) bool) bool {
 	size := min(minUDPPayload, c.credit(at))
 	if size < leastAlone || int(size) > cap(t.Buf) {

@@ -89,8 +89,9 @@ func TestChallengeIsAnswered(t *testing.T) {
 	})
 }
 
-// RFC 9000, section 9.3: a peer that moved MUST be validated at its new address; at the
-// old one too (9.3.3); until then no more than three times what came goes there.
+// RFC 9000, section 9.3: a peer that moved MUST be validated at its new address; section
+// 9.3.3: at the old one MUST, too; sections 8 and 8.1: until then MUST NOT be sent more
+// than three times what came.
 func TestPeerMoves(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, pairConfig{})
 	s.got, s.at.remote = nil, stranger
@@ -137,6 +138,21 @@ func TestPeerMoves(t *testing.T) {
 		t.Error("validation never ends")
 	}
 	s.wantFine()
+}
+
+// RFC 9000, section 9.3.2: when nobody answers at the new address, the connection MUST go
+// back to the one that was validated, though nothing comes from there either.
+func TestUnansweredMoveIsTakenBack(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, quiet())
+	s.at.remote = stranger
+	s.sends(wire.Ping{})
+	if _, remote := s.conn.Addresses(); remote != stranger {
+		t.Fatalf("the connection stays at %v", remote)
+	}
+	s.waits(3 * s.conn.challengePeriod())
+	if _, remote := s.conn.Addresses(); remote != clientAddr || !s.conn.path.amp.validated() {
+		t.Errorf("the connection is at %v, validated %v; want %v", remote, s.conn.path.amp.validated(), clientAddr)
+	}
 }
 
 // RFC 9000, section 9.3: an old packet from another address does not move the connection.

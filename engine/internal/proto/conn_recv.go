@@ -117,7 +117,7 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 		c.drop(now, unreadLong(h, len(packet)), "general")
 		return
 	case c.hasPeerID && h.SrcID != c.peerID:
-		// Section 7.2: a changed source connection ID: MUST be discarded.
+		// RFC 9000, section 7.2: a changed source connection ID: MUST be discarded.
 		c.drop(now, unreadLong(h, len(packet)), "invalid")
 		return
 	}
@@ -144,8 +144,8 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 	}
 	c.opened = true
 	if packet[0]&0x0c != 0 {
-		// Section 17.2: reserved bits that are not 0 once protection is off MUST be a
-		// PROTOCOL_VIOLATION.
+		// RFC 9000, section 17.2: reserved bits that are not 0 once protection is off MUST be
+		// a PROTOCOL_VIOLATION.
 		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a %v packet", h.Type))
 		return
 	}
@@ -156,8 +156,8 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 		c.path.peer.setFirst(h.SrcID)
 	}
 	if h.Type == wire.PacketHandshake && c.side == wire.Server {
-		// RFC 9001, section 4.9.1, and RFC 9000, section 8.1: the client has proved its
-		// address, and Initial packets are over.
+		// RFC 9001, section 4.9.1: a server MUST discard Initial keys now. RFC 9000,
+		// section 8.1: the client has proved its address.
 		c.path.amp.validate()
 		c.discard(now, recovery.SpaceInitial)
 	}
@@ -202,7 +202,7 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 	}
 	c.opened = true
 	if packet[0]&0x18 != 0 {
-		// RFC 9000, section 17.3.1: MUST be a PROTOCOL_VIOLATION.
+		// RFC 9000, section 17.3.1: reserved bits that are not 0 MUST be a PROTOCOL_VIOLATION.
 		c.fail(now, wire.Errorf(wire.ProtocolViolation, "reserved bits are set in a 1-RTT packet"))
 		return
 	}
@@ -210,7 +210,8 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 		c.tracePeerKeyUpdate(now)
 	}
 	if c.side == wire.Server && c.keys.earlyOpen != nil && c.keys.earlyUntil == 0 {
-		// RFC 9001, section 4.9.3: 0-RTT keys go some time (here 3 PTO) after 1-RTT began.
+		// RFC 9001, section 4.9.3: 0-RTT keys MUST go a short time (here 3 PTO) after 1-RTT
+		// began.
 		c.keys.earlyUntil = now.Add(3 * c.path.det.PTO(recovery.SpaceApplication))
 	}
 	r.payload = plain
@@ -261,7 +262,8 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 		return
 	}
 	if len(r.payload) == 0 {
-		c.fail(now, wire.Errorf(wire.ProtocolViolation, "a %v packet without frames", r.kind)) // section 12.4: MUST
+		// Section 12.4: a packet without frames MUST be a PROTOCOL_VIOLATION.
+		c.fail(now, wire.Errorf(wire.ProtocolViolation, "a %v packet without frames", r.kind))
 		return
 	}
 	newest := r.number > s.acks.largest()

@@ -28,6 +28,34 @@ func TestKeepAliveBehindAFullWindow(t *testing.T) {
 	}
 }
 
+// RFC 9002, section 7.5: probe packets MUST NOT be blocked by the controller: one leaves
+// for each PTO though the window is full.
+func TestProbesPassAFullWindow(t *testing.T) {
+	s := newScripted(t, wire.Server, confirmed, pairConfig{})
+	out, err := s.conn.OpenStream(wire.Uni)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	s.drain()
+	s.waits(20 * time.Millisecond) // for the pacer, and less than a PTO
+	det := s.conn.path.det
+	for n := range 3 {
+		if budget, _ := det.Budget(s.now(), 64<<10); budget != 0 {
+			t.Fatalf("the window has room for %d bytes", budget)
+		}
+		s.got = nil
+		for expired := det.PTOCount(); det.PTOCount() == expired; {
+			s.waits(time.Millisecond)
+		}
+		if len(s.got) == 0 {
+			t.Errorf("no probe after %d PTOs", n+1)
+		}
+	}
+}
+
 // What a server sends before the client is done may fill the window and be lost. The
 // handshake goes on all the same, though no timer runs for application data (RFC
 // 9002, section 6.2.1).

@@ -3,7 +3,7 @@ package proto
 import "github.com/tquiclab/tquiclab/engine/internal/wire"
 
 // maxCryptoBuffer bounds the CRYPTO data that waits for a gap to close, bytes. RFC
-// 9000, section 7.5: at least 4096.
+// 9000, section 7.5: the bound MUST be at least 4096.
 const maxCryptoBuffer = 64 << 10
 
 // cryptoStream is the CRYPTO data of one encryption level. What TLS wrote stays

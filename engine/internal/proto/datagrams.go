@@ -83,7 +83,7 @@ func (d *datagrams) maxPayload() int {
 // send queues a copy of p. It returns ErrNoDatagrams, a *DatagramSizeError, or
 // ErrBlocked when as many as the queue holds wait.
 func (d *datagrams) send(p []byte) error {
-	// RFC 9221, section 3: none must be sent before the peer allowed it, nor a frame
+	// RFC 9221, section 3: none MUST be sent before the peer allowed it, nor a frame
 	// larger than it allowed.
 	largest := d.maxPayload()
 	if d.peer == 0 || largest < 0 {
@@ -145,7 +145,7 @@ func (d *datagrams) popOut() {
 // *wire.TransportError for a frame that this side did not allow.
 func (d *datagrams) receive(f wire.Datagram, b *buf.Buffer) error {
 	// RFC 9221, section 3: without support advertised, or above the size advertised, a
-	// frame must be a PROTOCOL_VIOLATION.
+	// frame MUST be a PROTOCOL_VIOLATION.
 	if n := wire.ByteCount(f.Len()); n > d.own {
 		e := wire.Errorf(wire.ProtocolViolation, "a frame of %d bytes, %d are allowed", n, d.own)
 		e.Frame = wire.TypeDatagram

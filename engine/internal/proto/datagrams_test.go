@@ -58,7 +58,7 @@ func TestDatagramsSendWhatThePeerTakes(t *testing.T) {
 			if got := d.maxPayload(); tt.peer > 0 && got != tt.max {
 				t.Fatalf("largest payload %d, want %d", got, tt.max)
 			}
-			// RFC 9221, section 3: nothing must be sent that the peer did not allow.
+			// RFC 9221, section 3: nothing MUST be sent that the peer did not allow.
 			err := d.send(make([]byte, tt.max+1))
 			var size *DatagramSizeError
 			if tt.max < 0 {
@@ -160,9 +160,10 @@ func TestDatagramsReceiveWhatWasAllowed(t *testing.T) {
 		f    wire.Datagram
 		want wire.ErrorCode
 	}{
-		// RFC 9221, section 3: without support must be a PROTOCOL_VIOLATION.
+		// RFC 9221, section 3: without support MUST be a PROTOCOL_VIOLATION.
 		{0, wire.Datagram{}, wire.ProtocolViolation},
-		// RFC 9221, section 3: above the size advertised, type and length included, too.
+		// RFC 9221, section 3: above the size advertised, type and length included, it MUST
+		// be one, too.
 		{10, wire.Datagram{Data: make([]byte, 8)}, wire.NoError},
 		{10, wire.Datagram{Data: make([]byte, 9)}, wire.ProtocolViolation},
 		{10, wire.Datagram{Data: make([]byte, 9), NoLength: true}, wire.NoError},

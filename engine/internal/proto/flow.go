@@ -74,7 +74,7 @@ func (c *credit) left() uint64 {
 }
 
 // raise takes a new limit and reports whether it allows more than the last. RFC
-// 9000, section 4.1: limits that do not increase are ignored.
+// 9000, section 4.1: limits that do not increase MUST be ignored.
 func (c *credit) raise(limit uint64) bool {
 	if limit <= c.limit {
 		return false

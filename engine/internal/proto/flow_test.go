@@ -75,7 +75,7 @@ func TestCredit(t *testing.T) {
 	if c.left() != 0 || !c.blocked() || c.tell() != 10 || c.blocked() {
 		t.Error("the peer is not told once of the limit that blocks")
 	}
-	// RFC 9000, section 4.1: limits that do not increase are ignored.
+	// RFC 9000, section 4.1: limits that do not increase MUST be ignored.
 	for _, limit := range []uint64{0, 9, 10} {
 		if c.raise(limit) || c.limit != 10 {
 			t.Errorf("limit %d after %d was told, want 10", c.limit, limit)

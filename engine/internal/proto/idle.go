@@ -47,7 +47,7 @@ func (i *idle) sentEliciting(now clock.Time) {
 }
 
 // deadline returns when the connection is over for want of packets; Never: it has no
-// timeout. RFC 9000, section 10.1: the period must be at least three PTOs.
+// timeout. RFC 9000, section 10.1: the period MUST be at least three PTOs.
 func (i *idle) deadline(pto time.Duration) clock.Time {
 	if i.timeout == 0 {
 		return clock.Never

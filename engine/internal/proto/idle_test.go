@@ -8,8 +8,8 @@ import (
 )
 
 func TestIdleTimeout(t *testing.T) {
-	// RFC 9000, section 10.1: the smaller one of both, or the only one; at least three
-	// times the PTO.
+	// RFC 9000, section 10.1: the smaller one of both, or the only one; it MUST be at
+	// least three times the PTO.
 	tests := []struct {
 		name            string
 		own, peer, pto  time.Duration

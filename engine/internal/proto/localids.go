@@ -85,8 +85,8 @@ func (l *localIDs) setPeerLimit(n uint64) {
 
 // rotate has the peer replace all the IDs it holds. It does nothing while the peer
 // has not followed the last such wish (RFC 9000, section 5.1.2), and nothing before
-// the peer's limit is known. The new IDs' frames carry the wish; their numbers are
-// not below it, as RFC 9000, section 19.15 requires.
+// the peer's limit is known. The new IDs' frames carry the wish. RFC 9000, section
+// 19.15: Retire Prior To MUST NOT be above their numbers.
 func (l *localIDs) rotate() {
 	if l.limit == 0 || l.zeroLength() || (len(l.ids) > 0 && l.ids[0].seq < l.before) {
 		return
@@ -96,10 +96,10 @@ func (l *localIDs) rotate() {
 }
 
 // fill issues IDs until the peer has as many as it may hold. RFC 9000, section
-// 5.1.1: not more than the peer's limit, those aside that it is told to retire.
+// 5.1.1: MUST NOT be more than the peer's limit, those aside that it is told to retire.
 func (l *localIDs) fill() {
 	if l.zeroLength() {
-		return // RFC 9000, section 19.15: NEW_CONNECTION_ID must not be sent then
+		return // RFC 9000, section 19.15: NEW_CONNECTION_ID MUST NOT be sent by who has none
 	}
 	active := 0
 	for i := range l.ids {
@@ -109,7 +109,7 @@ func (l *localIDs) fill() {
 	}
 	for ; active < l.limit; active++ {
 		id, token := l.newID()
-		// RFC 9000, section 5.1.1: sequence numbers must increase by 1.
+		// RFC 9000, section 5.1.1: sequence numbers MUST increase by 1.
 		l.ids = append(l.ids, localID{seq: l.next, id: id, token: token, before: l.before})
 		l.next++
 		l.queued++
@@ -154,10 +154,11 @@ func (l *localIDs) appendFrames(w *builder) bool {
 func (l *localIDs) handleRetire(seq uint64, onDst wire.ConnID) error {
 	switch {
 	case l.zeroLength():
-		// RFC 9000, section 19.16: must be a PROTOCOL_VIOLATION.
+		// RFC 9000, section 19.16: the frame from a peer that addresses us by no ID MUST be a
+		// PROTOCOL_VIOLATION.
 		return retireError("of a connection without connection IDs")
 	case seq >= l.next:
-		// RFC 9000, section 19.16: one never sent must be a PROTOCOL_VIOLATION.
+		// RFC 9000, section 19.16: a number that was never sent MUST be a PROTOCOL_VIOLATION.
 		return retireError("of connection ID %d, which was never issued", seq)
 	}
 	i, ok := slices.BinarySearchFunc(l.ids, seq, func(d localID, seq uint64) int {
@@ -177,7 +178,7 @@ func (l *localIDs) handleRetire(seq uint64, onDst wire.ConnID) error {
 	case !d.out:
 		return retireError("of connection ID %d, which was never sent", seq)
 	case d.id == onDst:
-		// RFC 9000, section 19.16: must not be the ID that the packet itself bears.
+		// RFC 9000, section 19.16: it MUST NOT be the ID that the packet itself bears.
 		return retireError("of connection ID %d in a packet addressed to it", seq)
 	}
 	if d.state == idQueued {

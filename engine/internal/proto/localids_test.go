@@ -92,7 +92,8 @@ func partsTestWantCode(t partsTestT, err error, want wire.ErrorCode) {
 }
 
 func TestLocalIDsIssueUpToTheLimit(t *testing.T) {
-	// RFC 9000, section 5.1.1: not more than the peer's limit; numbers increase by 1.
+	// RFC 9000, section 5.1.1: MUST NOT be more than the peer's limit; numbers MUST
+	// increase by 1.
 	for limit, want := range map[uint64][]uint64{0: nil, 2: {1}, 3: {1, 2}, 4: {1, 2, 3}, 1 << 60: {1, 2, 3}} {
 		l, e := newLocalIDsTest(limit)
 		if l.hasFrames() != (len(want) > 0) {
@@ -164,9 +165,9 @@ func TestLocalIDsRetirement(t *testing.T) {
 		want wire.ErrorCode
 	}{
 		{"the first", 0, wire.NoError},
-		// RFC 9000, section 19.16: must not be the one that the packet is addressed to.
+		// RFC 9000, section 19.16: MUST NOT be the one that the packet is addressed to.
 		{"the packet's own", 1, wire.ProtocolViolation},
-		// RFC 9000, section 19.16: one never sent must be a PROTOCOL_VIOLATION.
+		// RFC 9000, section 19.16: one never sent MUST be a PROTOCOL_VIOLATION.
 		{"not sent", 3, wire.ProtocolViolation},
 		{"never issued", 4, wire.ProtocolViolation},
 		{"far off", 1 << 61, wire.ProtocolViolation},
@@ -197,13 +198,13 @@ func TestLocalIDsRetirement(t *testing.T) {
 func TestLocalIDsOfZeroLength(t *testing.T) {
 	l, e := new(localIDs), new(idsTestEvents)
 	l.init(wire.ConnID{}, func() (wire.ConnID, wire.ResetToken) { return idsTestID(1) }, e.emit)
-	// RFC 9000, section 19.15: no NEW_CONNECTION_ID frame must be sent.
+	// RFC 9000, section 19.15: a NEW_CONNECTION_ID frame MUST NOT be sent.
 	l.setPeerLimit(4)
 	l.rotate()
 	if l.hasFrames() {
 		t.Error("issues IDs beside one of zero length")
 	}
-	// RFC 9000, section 19.16: RETIRE_CONNECTION_ID must be a PROTOCOL_VIOLATION.
+	// RFC 9000, section 19.16: RETIRE_CONNECTION_ID MUST be a PROTOCOL_VIOLATION.
 	partsTestWantCode(t, l.handleRetire(0, wire.ConnID{}), wire.ProtocolViolation)
 }
 
@@ -216,7 +217,7 @@ func TestLocalIDsRotate(t *testing.T) {
 	for _, f := range idsTestNew(t, w.b) {
 		got = append(got, [2]uint64{f.Sequence, f.RetirePriorTo})
 	}
-	// RFC 9000, section 19.15: Retire Prior To must not be above the sequence number.
+	// RFC 9000, section 19.15: Retire Prior To MUST NOT be above the sequence number.
 	if d := cmp.Diff([][2]uint64{{1, 0}, {2, 2}, {3, 2}}, got); d != "" {
 		t.Errorf("numbers and Retire Prior To (-want +got):\n%s", d)
 	}

@@ -61,7 +61,7 @@ type space struct {
 }
 
 // mark returns what packets on the path carry: ECT(0) while the path is tested and
-// once it has passed (RFC 9000, section 13.4.2: MUST stop when it fails).
+// once it has passed (RFC 9000, section 13.4.2.2: MUST stop when it fails).
 func (p *path) mark() wire.ECN {
 	if p.ecn && p.det.ECNCapable() {
 		return wire.ECT0

@@ -88,8 +88,8 @@ func (r *remoteIDs) next() (wire.ConnID, bool) {
 }
 
 // isResetToken reports whether the peer ends the connection by t, a datagram's last
-// 16 bytes. RFC 9000, section 10.3.1: only tokens of IDs in use may be compared, and
-// in a time that tells nothing of their values.
+// 16 bytes. RFC 9000, section 10.3.1: tokens of IDs not in use MUST NOT be
+// compared, and the time MUST tell nothing of their values.
 func (r *remoteIDs) isResetToken(t wire.ResetToken) bool {
 	return r.inUse.hasToken && subtle.ConstantTimeCompare(t[:], r.inUse.token[:]) == 1
 }
@@ -98,15 +98,16 @@ func (r *remoteIDs) isResetToken(t wire.ResetToken) bool {
 // one that the peer may not send.
 func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 	if r.inUse.id.Len() == 0 {
-		// RFC 9000, section 19.15: must be a PROTOCOL_VIOLATION.
+		// RFC 9000, section 19.15: the frame of a peer that uses no IDs MUST be a
+		// PROTOCOL_VIOLATION.
 		return newIDError(wire.ProtocolViolation, "of a peer that uses none")
 	}
 	known, err := r.known(f)
 	if err != nil {
 		return err
 	}
-	// RFC 9000, section 5.1.2: what is below Retire Prior To must be retired before the
-	// new ID is added. Section 19.15: one that does not grow must be ignored.
+	// RFC 9000, section 5.1.2: what is below Retire Prior To MUST be retired before the
+	// new ID is added. Section 19.15: a Retire Prior To that does not grow MUST be ignored.
 	if f.RetirePriorTo > r.before {
 		r.before = f.RetirePriorTo
 		if err := r.retireSpare(); err != nil {
@@ -115,9 +116,10 @@ func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 	}
 	switch {
 	case known || r.retired.has(f.Sequence):
-		// RFC 9000, section 19.15: the same frame again must be no error.
+		// RFC 9000, section 19.15: the same frame again MUST NOT be an error.
 	case f.Sequence < r.before:
-		// RFC 9000, section 19.15: must be retired, if that was not done before.
+		// RFC 9000, section 19.15: an ID below Retire Prior To MUST be retired, if that was
+		// not done before.
 		if err := r.retire(f.Sequence); err != nil {
 			return err
 		}
@@ -127,7 +129,7 @@ func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 	if err := r.leave(); err != nil {
 		return err
 	}
-	// RFC 9000, section 5.1.1: more active IDs than were allowed must be a
+	// RFC 9000, section 5.1.1: more active IDs than were allowed MUST be a
 	// CONNECTION_ID_LIMIT_ERROR.
 	if n := 1 + len(r.spare); n > activeIDLimit {
 		return newIDError(wire.ConnectionIDLimitError, "makes %d of them active, the limit is %d", n, activeIDLimit)
@@ -210,8 +212,8 @@ func (r *remoteIDs) replace() {
 }
 
 // retire queues a RETIRE_CONNECTION_ID frame. RFC 9000, section 5.1.2: too many not
-// yet acknowledged may be treated as a CONNECTION_ID_LIMIT_ERROR; none may be
-// forgotten.
+// yet acknowledged may be treated as a CONNECTION_ID_LIMIT_ERROR; an ID MUST NOT be
+// forgotten without this.
 func (r *remoteIDs) retire(seq uint64) error {
 	r.retired.add(seq)
 	r.retiring = append(r.retiring, retirement{seq: seq, queued: true})
@@ -226,7 +228,7 @@ func (r *remoteIDs) retire(seq uint64) error {
 func (r *remoteIDs) hasFrames() bool { return r.queued > 0 }
 
 // appendFrames appends the RETIRE_CONNECTION_ID frames that are due; false: not all
-// fit. RFC 9000, section 19.16: the packet must not be addressed to an ID that it
+// fit. RFC 9000, section 19.16: the packet MUST NOT be addressed to an ID that it
 // retires, so it must bear current.
 func (r *remoteIDs) appendFrames(w *builder) bool {
 	for i := range r.retiring {

@@ -63,9 +63,9 @@ func TestRemoteIDsHandleNew(t *testing.T) {
 		retired []uint64
 	}{
 		{"up to the limit", []wire.NewConnectionID{f(1, 0), f(3, 0), f(2, 0)}, wire.NoError, 0, nil},
-		// RFC 9000, section 5.1.1: above it must be a CONNECTION_ID_LIMIT_ERROR.
+		// RFC 9000, section 5.1.1: above it MUST be a CONNECTION_ID_LIMIT_ERROR.
 		{"above the limit", []wire.NewConnectionID{f(1, 0), f(2, 0), f(3, 0), f(4, 0)}, wire.ConnectionIDLimitError, 0, nil},
-		// RFC 9000, section 19.15: the same frame again must be no error.
+		// RFC 9000, section 19.15: the same frame again MUST NOT be an error.
 		{"again", []wire.NewConnectionID{f(1, 0), f(1, 0), f(1, 0), f(1, 0), f(1, 0)}, wire.NoError, 0, nil},
 		{"again with a Retire Prior To", []wire.NewConnectionID{f(1, 0), f(1, 1)}, wire.NoError, 1, []uint64{0}},
 		{"one number, two IDs", []wire.NewConnectionID{f(1, 0), other(1, 0, 9)}, wire.ProtocolViolation, 0, nil},
@@ -73,13 +73,13 @@ func TestRemoteIDsHandleNew(t *testing.T) {
 		{"one ID, two numbers", []wire.NewConnectionID{f(1, 0), other(2, 0, 1)}, wire.ProtocolViolation, 0, nil},
 		{"the first ID, another number", []wire.NewConnectionID{other(2, 0, 0)}, wire.ProtocolViolation, 0, nil},
 		{"another token", []wire.NewConnectionID{f(1, 0), token(f(1, 0))}, wire.ProtocolViolation, 0, nil},
-		// RFC 9000, section 5.1.2: what is below Retire Prior To must be retired before the
+		// RFC 9000, section 5.1.2: what is below Retire Prior To MUST be retired before the
 		// new one counts.
 		{"replaces all", []wire.NewConnectionID{f(1, 0), f(2, 0), f(3, 0), f(4, 4)}, wire.NoError, 4, []uint64{1, 2, 3, 0}},
 		{"replaces some", []wire.NewConnectionID{f(1, 0), f(2, 0), f(3, 2)}, wire.NoError, 2, []uint64{1, 0}},
-		// RFC 9000, section 19.15: a Retire Prior To that does not grow must be ignored.
+		// RFC 9000, section 19.15: a Retire Prior To that does not grow MUST be ignored.
 		{"an older Retire Prior To", []wire.NewConnectionID{f(3, 3), f(4, 1)}, wire.NoError, 3, []uint64{0}},
-		// RFC 9000, section 19.15: one below Retire Prior To must be retired on arrival,
+		// RFC 9000, section 19.15: one below Retire Prior To MUST be retired on arrival,
 		// and once only.
 		{"late", []wire.NewConnectionID{f(3, 3), f(2, 0), f(2, 0)}, wire.NoError, 3, []uint64{0, 2}},
 	}
@@ -109,7 +109,7 @@ func TestRemoteIDsHandleNew(t *testing.T) {
 func TestRemoteIDsOfZeroLength(t *testing.T) {
 	r, _ := newRemoteIDsTest()
 	r.setFirst(wire.ConnID{})
-	// RFC 9000, section 19.15: must be a PROTOCOL_VIOLATION.
+	// RFC 9000, section 19.15: MUST be a PROTOCOL_VIOLATION.
 	partsTestWantCode(t, r.handleNew(idsTestFrame(1, 0)), wire.ProtocolViolation)
 	// RFC 9000, section 5.1.1: zero length is used on every path.
 	if id, ok := r.next(); !ok || id.Len() != 0 || r.hasFrames() {
@@ -131,7 +131,7 @@ func TestRemoteIDsNext(t *testing.T) {
 	_ = r.handleNew(idsTestFrame(2, 0))
 	_ = r.handleNew(idsTestFrame(1, 0))
 	_, unused := idsTestID(1)
-	// RFC 9000, section 10.3.1: tokens of IDs not used must not be compared, nor those
+	// RFC 9000, section 10.3.1: tokens of IDs not used MUST NOT be compared, nor those
 	// of retired ones.
 	if !r.isResetToken(token) || r.isResetToken(unused) || !e.tokens[token] || len(e.tokens) != 1 {
 		t.Errorf("tokens in use: %v", e.tokens)

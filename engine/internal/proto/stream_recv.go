@@ -69,7 +69,7 @@ func (h *recvHalf) arrive(end uint64, fin bool) (uint64, *wire.TransportError) {
 		return 0, nil
 	}
 	more := end - h.window.received
-	// RFC 9000, section 4.1: beyond the limit is FLOW_CONTROL_ERROR.
+	// RFC 9000, section 4.1: beyond the limit MUST be a FLOW_CONTROL_ERROR.
 	if end > h.window.limit {
 		return 0, wire.Errorf(wire.FlowControlError, "stream data up to %d, limit %d", end, h.window.limit)
 	}

@@ -33,8 +33,8 @@ func (h *sendHalf) open() bool {
 	return (h.state == sendReady || h.state == sendSending) && !h.closed
 }
 
-// alive reports whether STREAM frames may be sent. RFC 9000, section 3.3: none in
-// "Reset Sent" or a terminal state.
+// alive reports whether STREAM frames may be sent. RFC 9000, section 3.3: they
+// MUST NOT be in "Reset Sent" or a terminal state.
 func (h *sendHalf) alive() bool {
 	return h.state == sendReady || h.state == sendSending || h.state == sendDataSent
 }

@@ -78,7 +78,7 @@ func TestSendStates(t *testing.T) {
 			if over := st.send.over(); over != st.Done() || over == (c.ss.byID[st.ID()] != nil) {
 				t.Errorf("over: %v, done: %v, kept: %v", over, st.Done(), c.ss.byID[st.ID()] != nil)
 			}
-			// RFC 9000, section 3.3: nothing is sent from a terminal state.
+			// RFC 9000, section 3.3: nothing MUST be sent from a terminal state.
 			if p := c.build(1200); st.Done() && len(p.refs) != 0 {
 				t.Errorf("frames %v sent by a stream that is over", p.kinds())
 			}
@@ -185,8 +185,27 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// TestStopSending: RFC 9000, section 3.5: the peer resets, with our code; data still
-// counts.
+// RFC 9000, section 4.5: the final size MUST count for flow control, whatever arrived of
+// it, and the peer gets the credit back.
+func TestResetCountsWhatNeverArrived(t *testing.T) {
+	_, s := streamTestPair(t, Config{})
+	const id = wire.StreamID(2)
+	if err := s.ss.handleStream(1, wire.Stream{ID: id, Offset: 10, Data: []byte("some")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ss.handleResetStream(wire.ResetStream{ID: id, FinalSize: 800}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.accept(wire.Uni).Read(make([]byte, 10)); err == nil {
+		t.Error("Read of a stream that was reset gives no error")
+	}
+	if w := s.ss.window; w.received != 800 || w.consumed != 800 {
+		t.Errorf("received %d and read %d, want 800", w.received, w.consumed)
+	}
+}
+
+// TestStopSending: RFC 9000, section 3.5: the peer MUST reset, with our code; data
+// still counts.
 func TestStopSending(t *testing.T) {
 	c, s := streamTestPair(t, Config{})
 	st := c.open(wire.Bidi)

@@ -228,7 +228,7 @@ func (ss *streams) open(d wire.Direction) (*Stream, error) {
 	if ss.err != nil {
 		return nil, ss.err
 	}
-	// RFC 9000, section 4.6: no more streams than the peer's limit.
+	// RFC 9000, section 4.6: the peer's limit MUST NOT be exceeded.
 	if ss.local[d].left() == 0 {
 		if ss.local[d].blocked() {
 			ss.wants |= wantStreamsBlocked << d

@@ -58,7 +58,7 @@ func (ss *streams) handleResetStream(f wire.ResetStream) error {
 // arrive checks that the peer may send on s up to end, and counts it.
 func (ss *streams) arrive(s *Stream, end uint64, fin bool, t wire.FrameType) error {
 	more, err := s.recv.arrive(end, fin)
-	// RFC 9000, section 4.1: beyond the connection's limit is FLOW_CONTROL_ERROR.
+	// RFC 9000, section 4.1: beyond the connection's limit MUST be a FLOW_CONTROL_ERROR.
 	if err == nil && !ss.window.room(more) {
 		err = wire.Errorf(wire.FlowControlError, "data up to %d, limit %d", ss.window.received+more, ss.window.limit)
 	}
@@ -76,7 +76,7 @@ func (ss *streams) arrive(s *Stream, end uint64, fin bool, t wire.FrameType) err
 }
 
 // drop counts all that arrived on s as read. RFC 9000, section 4.5: the final size
-// counts, whatever arrived of it.
+// MUST count, whatever arrived of it.
 func (ss *streams) drop(s *Stream) {
 	w := &s.recv.window
 	n := w.received - w.consumed
@@ -187,7 +187,7 @@ func (ss *streams) handleStreamDataBlocked(f wire.StreamDataBlocked) error {
 // receiver returns the stream of a frame that the sender of data sends, and opens
 // it if need be. Without an error it is nil when the stream is closed.
 func (ss *streams) receiver(id wire.StreamID, t wire.FrameType) (*Stream, error) {
-	// RFC 9000, sections 19.4, 19.8 and 19.13: on a send-only stream MUST be a
+	// RFC 9000, sections 19.4, 19.8 and 19.13: the frame on a send-only stream MUST be a
 	// STREAM_STATE_ERROR.
 	if id.Initiator() == ss.side && id.Direction() == wire.Uni {
 		return nil, streamError(wire.StreamStateError, t, "stream %d goes from us only", id)
@@ -198,7 +198,7 @@ func (ss *streams) receiver(id wire.StreamID, t wire.FrameType) (*Stream, error)
 // sender returns the stream of a frame that the receiver of data sends, as receiver
 // does.
 func (ss *streams) sender(id wire.StreamID, t wire.FrameType) (*Stream, error) {
-	// RFC 9000, sections 19.5 and 19.10: on a receive-only stream MUST be a
+	// RFC 9000, sections 19.5 and 19.10: the frame on a receive-only stream MUST be a
 	// STREAM_STATE_ERROR.
 	if id.Initiator() != ss.side && id.Direction() == wire.Uni {
 		return nil, streamError(wire.StreamStateError, t, "stream %d goes to us only", id)
@@ -230,8 +230,8 @@ func (ss *streams) find(id wire.StreamID, t wire.FrameType) (*Stream, error) {
 	return s, nil
 }
 
-// openUpTo opens the peer's n-th stream and, as RFC 9000, section 3.2 asks, those
-// below.
+// openUpTo opens the peer's n-th stream. RFC 9000, section 3.2: those below MUST be
+// opened, too.
 func (ss *streams) openUpTo(d wire.Direction, n uint64, t wire.FrameType) error {
 	p := &ss.peer[d]
 	// RFC 9000, section 4.6: above our limit MUST be a STREAM_LIMIT_ERROR.

@@ -75,7 +75,8 @@ func TestReadViewLends(t *testing.T) {
 	}
 }
 
-// RFC 9000, section 2.1: a stream's opening opens those of its kind below it.
+// RFC 9000, section 3.2: streams of its kind below one that the peer opens MUST be
+// opened, too.
 func TestPeerOpensLowerStreams(t *testing.T) {
 	_, s := streamTestPair(t, Config{})
 	if err := s.ss.handleStream(1, wire.Stream{ID: wire.NewStreamID(wire.Client, wire.Uni, 2)}, nil); err != nil {
@@ -142,7 +143,7 @@ func TestFrameErrors(t *testing.T) {
 		{"the same end", []func(*streams) error{stream(wire.Stream{ID: theirs, Data: data(5), Fin: true})}, stream(wire.Stream{ID: theirs, Data: data(5), Fin: true}), wire.NoError},
 		{"a reset at the end", []func(*streams) error{stream(wire.Stream{ID: theirs, Offset: 1, Data: data(4), Fin: true})}, resetStream(theirs, 5), wire.NoError},
 
-		// RFC 9000, section 4.1: both limits.
+		// RFC 9000, section 4.1: above either limit MUST be a FLOW_CONTROL_ERROR.
 		{"up to the stream's limit", nil, stream(wire.Stream{ID: theirs, Offset: 999, Data: data(1)}), wire.NoError},
 		{"above the stream's limit", nil, stream(wire.Stream{ID: theirs, Offset: 1000, Data: data(1)}), wire.FlowControlError},
 		{"a reset above the stream's limit", nil, resetStream(theirs, 1001), wire.FlowControlError},
@@ -152,7 +153,7 @@ func TestFrameErrors(t *testing.T) {
 		{"the same data again", []func(*streams) error{stream(wire.Stream{ID: theirs, Data: data(1000)})}, stream(wire.Stream{ID: theirs, Data: data(1000)}), wire.NoError},
 		{"data at the last offset", nil, stream(wire.Stream{ID: theirs, Offset: wire.MaxVarint - 1, Data: data(1)}), wire.FlowControlError},
 
-		// RFC 9000, section 4.6: the limit on streams.
+		// RFC 9000, section 4.6: a stream above the limit MUST be a STREAM_LIMIT_ERROR.
 		{"the last stream allowed", nil, stream(wire.Stream{ID: tooMany - 4}), wire.NoError},
 		{"a stream too many", nil, stream(wire.Stream{ID: tooMany}), wire.StreamLimitError},
 		{"a stream too many, by reset", nil, resetStream(tooMany, 0), wire.StreamLimitError},
@@ -161,7 +162,8 @@ func TestFrameErrors(t *testing.T) {
 		{"a stream too many, by blocked", nil, blocked(tooMany), wire.StreamLimitError},
 		{"the last stream of all", nil, stream(wire.Stream{ID: wire.MaxVarint - 3}), wire.StreamLimitError},
 
-		// RFC 9000, sections 19.4, 19.5, 19.8, 19.10 and 19.13: streams of the wrong kind.
+		// RFC 9000, sections 19.4, 19.5, 19.8, 19.10 and 19.13: streams of the wrong kind MUST
+		// be a STREAM_STATE_ERROR.
 		{"STREAM on a stream of ours only", nil, stream(wire.Stream{ID: oursOnly}), wire.StreamStateError},
 		{"RESET_STREAM on a stream of ours only", nil, resetStream(oursOnly, 0), wire.StreamStateError},
 		{"STREAM_DATA_BLOCKED on a stream of ours only", nil, blocked(oursOnly), wire.StreamStateError},
@@ -202,7 +204,7 @@ func TestNoStreams(t *testing.T) {
 	c.open(wire.Uni)
 }
 
-// TestStreamLimit: RFC 9000, section 4.6: not above the limit; the limit moves when
+// TestStreamLimit: RFC 9000, section 4.6: the limit MUST NOT be exceeded; it moves when
 // streams close.
 func TestStreamLimit(t *testing.T) {
 	c, s := streamTestPair(t, Config{MaxUniStreams: 8})

@@ -349,7 +349,7 @@ var header = object(fields{
 			"?time_format": oneOf("relative_to_epoch relative_to_previous_event"),
 			"?reference_time": either(
 				object(fields{"clock_type": oneOf("system"), "epoch": matches(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)}),
-				// A monotonic clock's epoch MUST be unknown (main schema, section 7.1).
+				// A monotonic clock has no known epoch (main schema, section 7.1).
 				object(fields{"clock_type": oneOf("monotonic"), "epoch": oneOf("unknown"), "?wall_clock_time": isText})),
 			"?group_id": isText,
 		}),

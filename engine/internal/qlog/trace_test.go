@@ -126,6 +126,7 @@ func TestEveryKindWithOddFields(t *testing.T) {
 	}
 }
 
+// Main schema, section 7.1: the epoch of a monotonic clock MUST be unknown.
 func TestHeader(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -103,8 +103,8 @@ func (d *Detector) endLosses(s *space) (persistent bool) {
 			s.run = lossRun{}
 		case p.fate == lost && p.AckEliciting && !p.MTUProbe &&
 			!d.firstSample.IsZero() && p.Time > d.firstSample:
-			// The two packets MUST be ack-eliciting, and a prior RTT sample, of this path, must
-			// have existed when they were sent.
+			// Section 7.6.2: the two packets MUST be ack-eliciting, and a prior RTT sample, of
+			// this path, must have existed when they were sent.
 			if s.run.start.IsZero() {
 				s.run.start = p.Time
 			}

@@ -27,7 +27,7 @@ func (r *RTT) update(sample, delay time.Duration) {
 		*r = RTT{Latest: sample, Min: sample, Smoothed: sample, Var: sample / 2, HasSample: true}
 		return
 	}
-	// Section 5.2: MUST be the lesser of min_rtt and the sample.
+	// Section 5.2: min_rtt MUST be the lesser of it and the sample.
 	r.Min = min(r.Min, sample)
 	// Section 5.3: MUST NOT subtract the delay when that gives less than min_rtt.
 	if sample >= r.Min+delay {

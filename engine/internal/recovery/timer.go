@@ -48,7 +48,7 @@ func (d *Detector) HandleTimeout(now clock.Time, out *Result) Expiry {
 	d.lastEvent = now
 	d.askForProbes(sp)
 	// RFC 9002, section 6.2.1: the backoff MUST be increased, to twice the period, for
-	// all spaces. Nothing is lost by it (section 6.2: MUST NOT).
+	// all spaces. Section 6.2: it MUST NOT mark anything as lost.
 	d.ptoCount++
 	return Expiry{PTO: true, Space: sp}
 }
@@ -82,7 +82,8 @@ func (d *Detector) earliestLoss() (clock.Time, Space) {
 // nextPTO returns when the next PTO expires, and in which space.
 func (d *Detector) nextPTO() (clock.Time, Space) {
 	if d.amplificationCap {
-		// RFC 9002, section 6.2.2.1: MUST NOT be armed while the server cannot send.
+		// RFC 9002, section 6.2.2.1: the PTO MUST NOT be armed while the server cannot
+		// send.
 		return clock.Never, SpaceInitial
 	}
 	earliest, space := clock.Never, SpaceInitial
@@ -92,8 +93,8 @@ func (d *Detector) nextPTO() (clock.Time, Space) {
 			continue
 		}
 		if Space(i) == SpaceApplication && !d.confirmed {
-			// Section 6.2.1: MUST NOT be set for application data before the handshake is
-			// confirmed.
+			// Section 6.2.1: the PTO MUST NOT be set for application data before the handshake
+			// is confirmed.
 			continue
 		}
 		if t := s.lastEliciting.Add(backoff(d.PTO(Space(i)), d.ptoCount)); t < earliest {

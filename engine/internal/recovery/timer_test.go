@@ -58,6 +58,20 @@ func TestPTOExpires(t *testing.T) {
 	}
 }
 
+// RFC 9002, section 7.5: probe packets MUST NOT be blocked by the controller, and count
+// as in flight.
+func TestProbesNeedNoBudget(t *testing.T) {
+	s := sampled(t)
+	s.c.window = 2 * dgram
+	s.send(2)
+	s.expire()
+	s.wantBudget(dgram, 0)
+	s.wantProbes(SpaceApplication, 2)
+	s.send(2)
+	s.wantInFlight(4 * dgram)
+	s.wantProbes(SpaceApplication, 0)
+}
+
 func TestPTOBackoffDoesNotOverflow(t *testing.T) {
 	s := sampled(t)
 	s.send(1)

@@ -345,7 +345,8 @@ func TestTooLarge(t *testing.T) {
 }
 
 // In a network whose MTU is 1500: probes that are too large fail, whatever the kernel
-// believes of fragments, and GSO stays.
+// believes of fragments, and GSO stays. RFC 9000, section 14: datagrams MUST NOT be
+// fragmented at the IP layer.
 func TestTooLargeForTheInterface(t *testing.T) {
 	for name, config := range testArms() {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,8 @@ func ParseNewConnectionID(t FrameType, b []byte) (NewConnectionID, int, error) {
 	// FRAME_ENCODING_ERROR.
 	case length < 1 || length > MaxConnIDLen:
 		return NewConnectionID{}, 0, frameError(FrameEncodingError, t, "connection ID of no or more than 20 bytes")
-	// The same section: Retire Prior To above Sequence Number MUST be one, too.
+	// Section 19.15: Retire Prior To above Sequence Number MUST be a
+	// FRAME_ENCODING_ERROR, too.
 	case f.RetirePriorTo > f.Sequence:
 		return NewConnectionID{}, 0, frameError(FrameEncodingError, t, "Retire Prior To above Sequence Number")
 	}

@@ -129,7 +129,8 @@ func parseRetry(b []byte, n int, h LongHeader) (LongHeader, error) {
 	switch rest := len(b) - n; {
 	case rest < retryTagLen:
 		return h, ErrTruncated
-	case rest == retryTagLen: // RFC 9000, section 17.2.5.2: MUST be discarded
+	case rest == retryTagLen:
+		// RFC 9000, section 17.2.5.2: a Retry without a token MUST be discarded.
 		return h, ErrRetryToken
 	}
 	h.Token = b[n : len(b)-retryTagLen]

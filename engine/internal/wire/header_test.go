@@ -103,6 +103,7 @@ func TestParseLong(t *testing.T) {
 	}
 }
 
+// RFC 9000, section 17.2: the reserved bits MUST be 0.
 func TestAppendLong(t *testing.T) {
 	h := LongHeader{Type: PacketInitial, Version: Version1, DstID: NewConnID([]byte{0xaa}), SrcID: NewConnID([]byte{0xbb, 0xcc}), Token: []byte{0x77}, Length: 20}
 	b := AppendLong(nil, h, 0x1234, 2)
@@ -138,6 +139,7 @@ func TestAppendRetry(t *testing.T) {
 	}
 }
 
+// RFC 9000, section 17.3.1: the reserved bits MUST be 0.
 func TestAppendShort(t *testing.T) {
 	id := NewConnID(unhex(t, "aabbcc"))
 	for _, tt := range []struct {

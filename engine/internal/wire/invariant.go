@@ -71,7 +71,7 @@ func AppendVersionNegotiation(b []byte, dst, src []byte, versions []Version, ran
 		panic("wire: a connection ID of more than 255 bytes")
 	}
 	// RFC 9000, section 17.2.1: the fixed bit SHOULD be set, for who tells protocols
-	// apart by it. The version MUST be 0.
+	// apart by it. The version MUST be 0 in a Version Negotiation packet.
 	b = append(b, 0x80|0x40|random, 0, 0, 0, 0)
 	b = append(append(b, byte(len(dst))), dst...)
 	b = append(append(b, byte(len(src))), src...)

@@ -46,6 +46,7 @@ func TestVersionNegotiation(t *testing.T) {
 		t.Errorf("first byte is %#x, want 0xc5", b[0])
 	}
 	h, ok := ParseInvariant(b, 0)
+	// RFC 9000, section 17.2.1: the version MUST be 0.
 	if !ok || h.Version != 0 || !bytes.Equal(h.DstID, longID(30)) || !bytes.Equal(h.SrcID, longID(3)) {
 		t.Errorf("parsed as %v, %t", h, ok)
 	}

@@ -20,7 +20,8 @@ func ParseTransportParameters(b []byte, from Perspective) (TransportParameters, 
 		// RFC 9000, section 7.4: a duplicate SHOULD be a TRANSPORT_PARAMETER_ERROR.
 		case seen[id]:
 			return p, paramError(id, "sent twice")
-		// RFC 9000, section 18.2: a server's parameter from a client MUST be one.
+		// RFC 9000, section 18.2: a server's parameter from a client MUST be a
+		// TRANSPORT_PARAMETER_ERROR.
 		case from == Client && serverOnly(id):
 			return p, paramError(id, "sent by a client")
 		}

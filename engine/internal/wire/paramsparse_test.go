@@ -45,6 +45,7 @@ func TestParseTransportParametersRefuses(t *testing.T) {
 		{"integer and more", Server, "0402 0101"},
 		{"integer cut", Server, "0401 40"},
 		{"max_udp_payload_size 1199", Server, "0302 44af"},
+		// Section 4.6: more streams than have an ID MUST be one, too.
 		{"2^60+1 bidirectional streams", Server, "0808 d000000000000001"},
 		{"2^60+1 unidirectional streams", Server, "0908 d000000000000001"},
 		{"ack_delay_exponent 21", Server, "0a01 15"},
@@ -57,11 +58,11 @@ func TestParseTransportParametersRefuses(t *testing.T) {
 		{"preferred_address with 21 bytes of ID", Server, "0d3e" + zeros(24) + "15" + id + zeros(16)},
 		{"preferred_address cut", Server, "0d29" + zeros(24) + "01 01" + zeros(15)},
 		{"preferred_address and more", Server, "0d2b" + zeros(24) + "01 01" + zeros(17)},
-		// RFC 9287, section 3.
+		// RFC 9287, section 3: a value MUST be an error.
 		{"grease_quic_bit with a value", Server, "6ab201 00"},
-		// draft-ietf-quic-multipath-21, section 2.1.
+		// draft-ietf-quic-multipath-21, section 2.1: above 2^32-1 MUST be one.
 		{"initial_max_path_id 2^32", Server, "3e08 c000000100000000"},
-		// draft-ietf-quic-ack-frequency, section 3.
+		// draft-ietf-quic-ack-frequency, section 3: above max_ack_delay MUST be one.
 		{"min_ack_delay above the default max_ack_delay", Server, "c0000000ff04de1b 04 800061a9"},
 		{"min_ack_delay above a later max_ack_delay", Server, "c0000000ff04de1b 02 43e9 0b01 01"},
 	}

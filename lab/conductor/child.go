@@ -1,0 +1,140 @@
+package conductor
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/tquiclab/tquiclab/lab/journal"
+	"github.com/tquiclab/tquiclab/lab/netns"
+)
+
+const (
+	firstFile = 3 // of exec.Cmd's ExtraFiles in the child
+	maxFiles  = 4096
+	readyLine = "ready"
+)
+
+// Child is the whole life of a conductor. It reads its Spec as JSON from in, takes
+// the files that it was started with (exec.Cmd.ExtraFiles, in order), writes "ready"
+// to out once it answers and its clock waits, and plays until SIGTERM or SIGINT, or
+// until ctx ends. An error before that is the one line on out; every error is
+// returned.
+func Child(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	// The starter may be gone when something is logged.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	said := false
+	ready := func() error {
+		said = true
+		_, err := fmt.Fprintln(out, readyLine)
+		return err
+	}
+	err := serveSpec(ctx, in, ready, log)
+	if err != nil && !said {
+		fmt.Fprintln(out, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return err
+}
+
+func serveSpec(ctx context.Context, in io.Reader, ready func() error, log *slog.Logger) error {
+	spec, err := readSpec(in)
+	if err != nil {
+		return err
+	}
+	files := make([]*os.File, spec.files())
+	for i := range files {
+		fd := firstFile + i
+		syscall.CloseOnExec(fd)
+		files[i] = os.NewFile(uintptr(fd), fmt.Sprintf("conductor file %d", i))
+	}
+	return serve(ctx, spec, files, ready, log)
+}
+
+// readSpec reads a spec that makes sense by itself.
+func readSpec(in io.Reader) (Spec, error) {
+	var spec Spec
+	decoder := json.NewDecoder(in)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&spec); err != nil {
+		return Spec{}, fmt.Errorf("read the conductor's spec: %w", err)
+	}
+	if n := spec.files(); n > maxFiles {
+		return Spec{}, fmt.Errorf("read the conductor's spec: %d files are too many", n)
+	}
+	if err := spec.validate(spec.files()); err != nil {
+		return Spec{}, fmt.Errorf("conductor of lab %s: %w", spec.Lab, err)
+	}
+	return spec, nil
+}
+
+// files is how many files the spec speaks of: the control socket and the namespaces.
+func (s Spec) files() int { return 1 + len(s.Wires) + len(s.NATs) }
+
+// serve plays the spec's score over the files, which it closes.
+func serve(ctx context.Context, spec Spec, files []*os.File, ready func() error, log *slog.Logger) (err error) {
+	listener, err := net.FileListener(files[spec.Control])
+	if err != nil {
+		return fmt.Errorf("listen on the control socket: %w", err)
+	}
+	defer listener.Close()
+	stage, err := NewKernel(spec.Wires, spec.NATs, func(index int, name string) (*netns.NS, error) {
+		return netns.FromFile(files[index], name), nil
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stage.Close()) }()
+	clock, err := spec.clock(stage)
+	if err != nil {
+		return err
+	}
+	c := New(Config{
+		Spec: spec, Stage: stage, Clock: clock, Now: journal.Now, Log: log,
+		Record: func(e journal.Entry) error { return journal.Append(spec.Journal, e) },
+	})
+	control := newControl(listener, c)
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() { control.serve(ctx) })
+	defer control.close()
+	if err := ready(); err != nil {
+		return fmt.Errorf("say ready: %w", err)
+	}
+	c.Run(ctx)
+	return nil
+}
+
+// clock returns the relay's clock, or one of the conductor's own.
+func (s Spec) clock(stage *Kernel) (Clock, error) {
+	if s.Relay != "" {
+		return NewRelayClock(s.Relay), nil
+	}
+	return NewOwnClock(s.Start, stage.Packets, journal.Now)
+}
+
+// WaitReady reads what a child says on its standard output: nil once it plays, else
+// the error that it gave. It blocks until then or until r ends.
+func WaitReady(r io.Reader) error {
+	line, err := bufio.NewReader(r).ReadString('\n')
+	switch line = strings.TrimSpace(line); {
+	case line == readyLine:
+		return nil
+	case line != "":
+		return fmt.Errorf("start conductor: %s", line)
+	case errors.Is(err, io.EOF):
+		return errors.New("start conductor: it ended without a word; see its log")
+	}
+	return fmt.Errorf("start conductor: %w", err)
+}
