@@ -43,7 +43,7 @@ func TestRelayPlaysWithoutAConductor(t *testing.T) {
 	if err := lab.StartClock(t.Context()); !errors.Is(err, ErrClockRuns) {
 		t.Errorf("second StartClock = %v, want ErrClockRuns", err)
 	}
-	wantTexts(t, awaitChanges(t, f, 2), "timeline: clock started", "timeline: lte up: rate 5mbit")
+	wantTexts(t, awaitChanges(t, f, 2), "timeline: clock started", "timeline: lte up: rate=5mbit")
 	loss := emulation.Patch{Fields: emulation.FieldLoss, Values: emulation.Impairments{Loss: 1}}
 	if err := lab.Impair(t.Context(), []Setting{{"lte", "up", loss}}); err != nil {
 		t.Fatal(err)
@@ -52,7 +52,7 @@ func TestRelayPlaysWithoutAConductor(t *testing.T) {
 		t.Errorf("%d of 5 datagrams came through, want all lost", n)
 	}
 	changes := awaitChanges(t, f, 1)
-	wantTexts(t, changes, "hand: lte up: loss 100%")
+	wantTexts(t, changes, "hand: lte up: loss=100%")
 	if changes[0].Since == nil || *changes[0].Since <= 0 {
 		t.Errorf("the change by hand is at %v after the start, want a time", changes[0].Since)
 	}
@@ -60,7 +60,7 @@ func TestRelayPlaysWithoutAConductor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantTexts(t, history, "timeline: clock started", "timeline: lte up: rate 5mbit", "hand: lte up: loss 100%")
+	wantTexts(t, history, "timeline: clock started", "timeline: lte up: rate=5mbit", "hand: lte up: loss=100%")
 	if f, err = lab.Follow(); err != nil {
 		t.Fatal(err)
 	}

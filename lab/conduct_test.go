@@ -190,7 +190,7 @@ func playEvents(t *testing.T, l *Lab) {
 			t.Errorf("second StartClock = %v, want ErrClockRuns", err)
 		}
 		changes := awaitChanges(t, f, 3)
-		wantTexts(t, changes, "timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down")
+		wantTexts(t, changes, "timeline: clock started", "timeline: lte up: rate=5mbit", "timeline: lte down")
 		start, rate, down := changes[0], changes[1], changes[2]
 		for _, e := range []journal.Entry{rate, down} {
 			if *e.Since != time.Duration(e.At-start.At) || e.Late < 0 || *e.Since-e.Late > 200*time.Millisecond {
@@ -309,7 +309,7 @@ func testNetemImpair(t *testing.T) {
 	if got := kernelRate(t, lab, "up"); got != 3e6 {
 		t.Errorf("rate up is %d after changes that were refused, want what was", got)
 	}
-	wantTexts(t, awaitChanges(t, f, 3), "hand: lte up: loss 100%", "hand: lte: rate 3mbit", "hand: lte: loss 0%")
+	wantTexts(t, awaitChanges(t, f, 3), "hand: lte up: loss=100%", "hand: lte: rate=3mbit", "hand: lte: loss=0%")
 	if err := lab.Arm(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func playFirstPacket(t *testing.T, l *Lab) {
 		t.Fatal(err)
 	}
 	wantEcho(t, l, "lte")
-	wantTexts(t, awaitChanges(t, f, 3), "timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down")
+	wantTexts(t, awaitChanges(t, f, 3), "timeline: clock started", "timeline: lte up: rate=5mbit", "timeline: lte down")
 	if err := l.Arm(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

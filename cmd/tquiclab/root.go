@@ -60,7 +60,7 @@ state (default /run/tquiclab). Commands with another one do not see these labs.`
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.statusCommand(), a.execCommand(), a.shellCommand(), a.captureCommand(),
 		a.calibrateCommand(), a.graphCommand(), a.doctorCommand(), a.reapCommand(),
-		a.startCommand(), a.eventsCommand(),
+		a.impairCommand(), a.startCommand(), a.eventsCommand(),
 		a.topologiesCommand(), a.runCommand(),
 		a.agentCommand(), a.relayCommand(), a.conductCommand(), a.docsCommand(),
 	)

@@ -142,7 +142,7 @@ func TestConductorWaitsForTheFirstPacket(t *testing.T) {
 		s.send()
 		s.pass(3100 * time.Millisecond)
 		s.want("6.002s lte up 5000k", "7.002s lte off", "8.002s lte on")
-		s.wantJournal("timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down", "timeline: lte up")
+		s.wantJournal("timeline: clock started", "timeline: lte up: rate=5mbit", "timeline: lte down", "timeline: lte up")
 	})
 }
 
@@ -230,8 +230,8 @@ func TestArmPutsEverythingBack(t *testing.T) {
 		s.send()
 		s.pass(1100 * time.Millisecond)
 		s.want("23.502s lte up 5000k")
-		s.wantJournal("timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down",
-			"hand: clock armed", "timeline: clock started", "timeline: lte up: rate 5mbit")
+		s.wantJournal("timeline: clock started", "timeline: lte up: rate=5mbit", "timeline: lte down",
+			"hand: clock armed", "timeline: clock started", "timeline: lte up: rate=5mbit")
 	})
 }
 
@@ -269,7 +269,7 @@ func TestHandWorksBesideTheTimeline(t *testing.T) {
 		s.must(s.c.SetLink(t.Context(), "wifi", CarrierOff))
 		s.must(s.c.Rebind(t.Context(), "cpe"))
 		s.want("0s lte up 1000k", "0s lte down 2000k", "0s wifi off", "0s cpe rebind")
-		s.wantJournal("timeline: clock started", "hand: lte up: rate 1mbit", "hand: lte up: loss 10%", "hand: lte down: rate 2mbit",
+		s.wantJournal("timeline: clock started", "hand: lte up: rate=1mbit", "hand: lte up: loss=10%", "hand: lte down: rate=2mbit",
 			"hand: wifi down", "hand: cpe rebind")
 		s.pass(1500 * time.Millisecond)
 		s.want("1s lte up 5000k")
@@ -329,7 +329,7 @@ func TestTheShowGoesOnAfterAFailure(t *testing.T) {
 		s.must(s.c.Start(t.Context()))
 		s.pass(4500 * time.Millisecond)
 		s.want("1s lte up 5000k", "3s lte on", "4s cpe rebind")
-		s.wantJournal("timeline: clock started", "timeline: lte up: rate 5mbit", "timeline: lte down failed: no such device",
+		s.wantJournal("timeline: clock started", "timeline: lte up: rate=5mbit", "timeline: lte down failed: no such device",
 			"timeline: lte up", "timeline: cpe rebind")
 		status, err := s.c.Status(t.Context())
 		if err != nil || status.Failures != 1 || !strings.Contains(status.Failure, "no such device") {

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 	"time"
 
@@ -50,7 +49,7 @@ type Entry struct {
 	Error string           `json:"error,omitempty"`
 }
 
-// Text says it in a few words: "lte down", "lte up: rate 5mbit".
+// Text says it in a few words: "lte down", "lte up: rate=5mbit".
 func (e Entry) Text() string {
 	text := strings.Join(strings.Fields(cmp.Or(e.Link, e.Node)+" "+e.Way), " ")
 	switch e.Kind {
@@ -72,34 +71,13 @@ func (e Entry) Text() string {
 	return text
 }
 
-// patchText names each field, with its value where that is short.
+// patchText is a patch as somebody would type it.
 func patchText(p *emulation.Patch) string {
-	if p == nil {
+	switch {
+	case p == nil:
 		return "nothing"
-	}
-	if p.Fields == emulation.AllFields {
+	case p.Fields == emulation.AllFields:
 		return "all as " + cmp.Or(topologies.Summary(p.Values), "nothing")
 	}
-	v := p.Values
-	var words []string
-	for _, name := range p.Fields.Names() {
-		switch name {
-		case "rate":
-			name += " " + topologies.FormatRate(v.Rate)
-		case "delay":
-			name += " " + topologies.FormatTime(v.Delay)
-		case "jitter":
-			name += " " + topologies.FormatTime(v.Jitter)
-		case "loss":
-			name += " " + topologies.FormatPercent(v.Loss)
-		case "queue":
-			name += " " + topologies.FormatQueue(v.Queue)
-		case "mtu":
-			name += fmt.Sprintf(" %d", v.MTU)
-		case "blackhole":
-			name += map[bool]string{true: " on", false: " off"}[v.Blackhole]
-		}
-		words = append(words, name)
-	}
-	return strings.Join(words, ", ")
+	return topologies.FormatPatch(*p)
 }

@@ -137,8 +137,8 @@ func TestText(t *testing.T) {
 		{Entry{Kind: Down, Link: "lte"}, "lte down"},
 		{Entry{Kind: Rebind, Node: "cpe"}, "cpe rebind"},
 		{Entry{Kind: Start}, "clock started"},
-		{Entry{Kind: Set, Link: "lte", Way: "up", Set: ratePatch(5e6), Ramp: 2 * time.Second}, "lte up: rate 5mbit over 2s"},
-		{Entry{Kind: Set, Link: "lte", Set: &many}, "lte: delay 20ms, loss 0%, slot, blackhole on"},
+		{Entry{Kind: Set, Link: "lte", Way: "up", Set: ratePatch(5e6), Ramp: 2 * time.Second}, "lte up: rate=5mbit over 2s"},
+		{Entry{Kind: Set, Link: "lte", Set: &many}, "lte: delay=20ms loss=0% slot=none blackhole=true"},
 		{Entry{Kind: Set, Link: "lte", Set: &emulation.Patch{Fields: emulation.AllFields, Values: emulation.Impairments{Rate: 5e6}}}, "lte: all as 5mbit"},
 		{Entry{Kind: Up, Link: "lte", Error: "gone"}, "lte up failed: gone"},
 	} {

@@ -46,7 +46,7 @@ func TestHandover(t *testing.T) {
 	if len(s.Trials) != 5 {
 		t.Fatalf("%d trials, want 5", len(s.Trials))
 	}
-	want := []string{"clock started", "lte down: rate 5mbit", "wifi down", "wifi up"}
+	want := []string{"clock started", "lte down: rate=5mbit", "wifi down", "wifi up"}
 	for _, trial := range s.Trials {
 		name := trial.Arm.Engine + "@" + strings.Join(trial.Arm.Paths, "+")
 		if !trial.Intact {

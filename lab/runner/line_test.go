@@ -19,7 +19,7 @@ func TestLine(t *testing.T) {
 		Paths: []PathRate{{"lte", 12.34e6}, {"wifi", 950}}, BPS: 1.2e9,
 	}
 	cut := running
-	cut.Changes = []results.Change{{TMS: 700, What: "lte: rate 5mbit", By: "hand"}, {TMS: 1450, What: "lte down", By: "timeline"}}
+	cut.Changes = []results.Change{{TMS: 700, What: "lte: rate=5mbit", By: "hand"}, {TMS: 1450, What: "lte down", By: "timeline"}}
 	later := running
 	later.Elapsed += newsTime + 1
 	const laterStatus = "[2/9] round 1/3  mptcp@lte+wifi  4.5s  lte 12.3 Mbit/s  wifi 950 bit/s  = 1.2 Gbit/s"
@@ -41,7 +41,7 @@ func TestLine(t *testing.T) {
 			[]Progress{cut, running, later},
 			"\r" + status + "  [lte down]" + eraseToEnd + "\r" + status + "  [lte down]" + eraseToEnd + "\r" + laterStatus + eraseToEnd + "\r" + eraseToEnd,
 		},
-		{"changes without a terminal", 0, []Progress{cut, running}, "[2/9] 0.7s  lte: rate 5mbit (by hand)\n[2/9] 1.4s  lte down\n"},
+		{"changes without a terminal", 0, []Progress{cut, running}, "[2/9] 0.7s  lte: rate=5mbit (by hand)\n[2/9] 1.4s  lte down\n"},
 		{"no terminal", 0, []Progress{running, over, failed}, "[2/9] round 1/3  mptcp@lte+wifi  5.0 Mbit/s, intact\n[2/9] round 1/3  mptcp@lte+wifi  failed: it died; of boredom\n"},
 	}
 	for _, tt := range tests {
