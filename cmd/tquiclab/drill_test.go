@@ -21,11 +21,14 @@ import (
 )
 
 const (
-	drillPoints  = 100
-	drillWorkers = 3 // drills at the same time, of a third of the points each
+	drillPoints = 100
 	// drillSeedVariable repeats a drill that failed: the seed that it printed.
 	drillSeedVariable = "TQUICLAB_DRILL_SEED"
 )
+
+// drillTopologies are drilled at the same time, with a third of the points each: wires
+// alone, a NAT, a conductor.
+var drillTopologies = [...]string{"lte-wifi", "nat", "handover"}
 
 // TestCrashDrill kills commands with SIGKILL at a hundred random moments of up, run
 // and down. One reap later nothing of the lab is left, and what is somebody else's
@@ -42,16 +45,17 @@ func TestCrashDrill(t *testing.T) {
 	t.Logf("%s=%d repeats the points", drillSeedVariable, seed)
 	points := drawPoints(seed)
 	var drills []*drill
-	for range drillWorkers {
-		drills = append(drills, newDrill(t))
+	for _, topology := range drillTopologies {
+		d := newDrill(t, topology)
+		drills = append(drills, d)
+		d.measure()
+		t.Logf("%s: whole commands take %v", topology, d.whole)
 	}
-	whole := drills[0].measure()
-	t.Logf("whole commands take %v", whole)
 	var working sync.WaitGroup
 	for i, d := range drills {
 		working.Go(func() {
-			for n := i; n < len(points); n += drillWorkers {
-				d.crash(n, points[n], whole[points[n].verb])
+			for n := i; n < len(points); n += len(drills) {
+				d.crash(n, points[n])
 			}
 			d.wantForeignUntouched()
 		})
@@ -97,16 +101,18 @@ type outcome struct{ killed, late, whole int }
 // which everything is somebody else's.
 type drill struct {
 	*program
-	t       *testing.T
-	host    *netns.NS
-	foreign string // namespace, under a name that the lab's could have
-	before  string // what was there before
-	outcome outcome
+	t        *testing.T
+	topology string
+	host     *netns.NS
+	foreign  string                   // namespace, under a name that the lab's could have
+	before   string                   // what was there before
+	whole    map[string]time.Duration // that commands take which nobody kills
+	outcome  outcome
 }
 
-func newDrill(t *testing.T) *drill {
+func newDrill(t *testing.T, topology string) *drill {
 	t.Helper()
-	d := &drill{program: newProgram(t), t: t}
+	d := &drill{program: newProgram(t), t: t, topology: topology, whole: map[string]time.Duration{}}
 	d.foreign = "tql-" + d.lab + "-stranger"
 	var err error
 	if d.host, err = netns.Create("tqldrill-"+d.lab, "somebody else's"); err != nil {
@@ -185,11 +191,11 @@ func (d *drill) wantForeignUntouched() {
 // start starts the program on the drill's host.
 func (d *drill) start(stderr *bytes.Buffer, verb string) *exec.Cmd {
 	args := map[string][]string{
-		"up":   {"up", "lte-wifi", "--name", d.lab},
+		"up":   {"up", d.topology, "--name", d.lab},
 		"down": {"down", d.lab},
 		"reap": {"reap"},
 		"run": {
-			"run", "lte-wifi", "--name", d.lab, "--engine", "quic-go-bond", "--rounds", "1", "--duration", "200ms",
+			"run", d.topology, "--name", d.lab, "--engine", "quic-go-bond", "--rounds", "1", "--duration", "200ms",
 			"--no-calibration", "--out", d.out,
 		},
 	}[verb]
@@ -216,20 +222,18 @@ func (d *drill) must(verb string) time.Duration {
 	return time.Since(start)
 }
 
-// measure returns how long the commands take, the shorter of two times.
-func (d *drill) measure() map[string]time.Duration {
-	whole := map[string]time.Duration{}
+// measure sees how long the commands take, the shorter of two times.
+func (d *drill) measure() {
 	for _, verb := range []string{"up", "down", "run", "up", "down"} {
 		took := d.must(verb)
-		if before, ok := whole[verb]; !ok || took < before {
-			whole[verb] = took
+		if before, ok := d.whole[verb]; !ok || took < before {
+			d.whole[verb] = took
 		}
 	}
-	return whole
 }
 
 // crash kills a command at the point and reaps what it leaves.
-func (d *drill) crash(n int, p point, whole time.Duration) {
+func (d *drill) crash(n int, p point) {
 	if d.t.Failed() {
 		return // what is left may be of an earlier point
 	}
@@ -238,7 +242,7 @@ func (d *drill) crash(n int, p point, whole time.Duration) {
 	}
 	var stderr bytes.Buffer
 	cmd := d.start(&stderr, p.verb)
-	time.Sleep(time.Duration(p.at * float64(whole)))
+	time.Sleep(time.Duration(p.at * float64(d.whole[p.verb])))
 	if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		d.t.Error(err)
 	}
@@ -260,7 +264,7 @@ func (d *drill) crash(n int, p point, whole time.Duration) {
 		d.must("reap")
 	}
 	if left := d.left(); len(left) > 0 {
-		d.t.Errorf("point %d, %s at %.3f of %v: left: %s\n%s", n, p.verb, p.at, whole, strings.Join(left, ", "), &stderr)
+		d.t.Errorf("point %d, %s at %.3f of %v: left: %s\n%s", n, p.verb, p.at, d.whole[p.verb], strings.Join(left, ", "), &stderr)
 	}
 }
 

@@ -30,13 +30,13 @@ type runFlags struct {
 	backend string
 	out     string
 	alone   bool
-	// uncalibrated leaves the links unmeasured.
-	uncalibrated bool
-	qlog         bool
-	capture      string // points, with commas; pointsDefault where only the flag was given
-	points       []capture.Point
-	json         bool
-	verbose      bool
+	// drops keeps a log of every drop, uncalibrated leaves the links unmeasured.
+	drops, uncalibrated bool
+	qlog                bool
+	capture             string // points, with commas; pointsDefault where only the flag was given
+	points              []capture.Point
+	json                bool
+	verbose             bool
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -84,6 +84,7 @@ time there, so CPU figures stay empty.
 	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
 	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
 	c.Flags().BoolVar(&f.uncalibrated, "no-calibration", false, "do not measure the links before the first trial")
+	c.Flags().BoolVar(&f.drops, "drops", false, "keep every drop of the emulated paths, with its reason and the queue (backend relay)")
 	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
 	c.Flags().StringVar(&f.capture, "capture", "", "capture each trial's packets, at the given points or at each link's first endpoint")
 	c.Flags().Lookup("capture").NoOptDefVal = pointsDefault
@@ -221,7 +222,7 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 // runConfig is what every run has, whatever its backend.
 func (a *app) runConfig(c *cobra.Command, f runFlags, t topologies.Topology, folder *results.Run, m results.Manifest) runner.Config {
 	return runner.Config{
-		Topology: t, Engines: a.engines, Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog,
+		Topology: t, Engines: a.engines, Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog, Drops: f.drops,
 		Capture: f.points, Folder: folder, Manifest: m,
 		Steal: func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
 		Log:   a.log(c),

@@ -71,11 +71,21 @@ type Config struct {
 	// QLOG is a folder, which must exist, for a qlog file of each connection and side.
 	// Empty: none.
 	QLOG string
+	// Dropped, which may be nil, is told each packet that a link drops.
+	Dropped func(Drop)
 	// SetUp bounds the handshakes, Bound what follows, both in virtual time. 0: 30 s, and
 	// no bound.
 	SetUp, Bound time.Duration
 	// Sample, which may be nil, is called every 100 ms of the transfer's virtual time.
 	Sample func(Sample)
+}
+
+// Drop is one packet that a link dropped.
+type Drop struct {
+	emulation.Drop
+	At   time.Duration // virtual, since the beginning
+	Link string
+	Up   bool // from the client to the server
 }
 
 const defaultSetUp = 30 * time.Second

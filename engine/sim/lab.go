@@ -27,6 +27,8 @@ type LabConfig struct {
 	// KeepAlive and QLOG as in Config.
 	KeepAlive time.Duration
 	QLOG      string
+	// Dropped as in Config.
+	Dropped func(Drop)
 }
 
 // Lab is two hosts, and the links between them, in virtual time.
@@ -57,6 +59,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 			Name: k.Name, MTU: k.MTU,
 			Impairments: [2]emulation.Impairments{simnet.Up: k.Up, simnet.Down: k.Down},
 			Timelines:   [2]emulation.Timeline{simnet.Up: k.UpTimeline, simnet.Down: k.DownTimeline},
+			Dropped:     l.dropped(k.Name, c.Dropped),
 			Faults:      k.faults,
 			Addresses:   [2][]netip.Addr{{k.Client}, {k.Server}},
 		})
@@ -88,6 +91,16 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 		h.node.Attach(*h.host)
 	}
 	return l, nil
+}
+
+// dropped returns what a link tells its drops to, or nil.
+func (l *Lab) dropped(link string, tell func(Drop)) func(simnet.Way, emulation.Drop) {
+	if tell == nil {
+		return nil
+	}
+	return func(w simnet.Way, d emulation.Drop) {
+		tell(Drop{Drop: d, At: clock.Time(d.At).Sub(l.epoch), Link: link, Up: w == simnet.Up})
+	}
 }
 
 // Elapsed returns the virtual time since the lab's beginning.

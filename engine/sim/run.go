@@ -55,7 +55,7 @@ func (r *run) build() error {
 	var err error
 	r.lab, err = NewLab(LabConfig{
 		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams,
-		KeepAlive: r.KeepAlive, QLOG: r.QLOG,
+		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
 	return err
 }

@@ -217,6 +217,10 @@ func TestChecksAreWhole(t *testing.T) {
 // On the machine that runs the tests, which raises labs, all that is required is
 // there. The probes leave no namespace: not by name, not by thread, not by file.
 func TestThisMachine(t *testing.T) {
+	home, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
 	before, _ := filepath.Glob("/run/netns/*")
 	r := Run(t.Context(), Checks(Config{Root: os.DirFS("/"), Runs: "."}))
 	for _, f := range r.Findings {
@@ -224,15 +228,14 @@ func TestThisMachine(t *testing.T) {
 			t.Errorf("%s: %s: %s", f.Name, f.Answer, f.Detail)
 		}
 	}
+	if now, err := os.Readlink("/proc/self/ns/net"); now != home {
+		t.Errorf("the process's first thread is in %s, not in %s any more: %v", now, home, err)
+	}
 	after, _ := filepath.Glob("/run/netns/*")
 	for _, name := range after {
 		if !slices.Contains(before, name) && strings.Contains(name, "probe") {
 			t.Errorf("namespace %s was left", name)
 		}
-	}
-	home, err := os.Readlink("/proc/self/ns/net")
-	if err != nil {
-		t.Fatal(err)
 	}
 	var left []string
 	for range 500 { // threads end on their own time

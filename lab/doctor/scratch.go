@@ -4,33 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
-// inScratch returns a probe that runs f in a network namespace of its own, on a
-// thread that ends with it; the namespace, without a name, ends then too. lo is
-// there, and down.
+// inScratch returns a probe that runs f in a network namespace of its own, without a
+// name, that ends with the probe. lo is there, and down.
 func inScratch(f func() (string, error)) func(context.Context) (string, error) {
-	return func(context.Context) (string, error) {
-		type outcome struct {
-			detail string
-			err    error
-		}
-		done := make(chan outcome, 1)
-		go func() {
-			runtime.LockOSThread() // for ever: the thread is never given back
+	return func(context.Context) (detail string, err error) {
+		err = onThread(func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				done <- outcome{"", fmt.Errorf("make a network namespace: %w (root?)", err)}
-				return
+				return fmt.Errorf("make a network namespace: %w (root?)", err)
 			}
-			detail, err := f()
-			done <- outcome{detail, err}
-		}()
-		o := <-done
-		return o.detail, o.err
+			detail, err = f()
+			return err
+		})
+		return detail, err
 	}
+}
+
+// onThread runs f on a thread that ends with it, whatever f made of the thread. The
+// process's first thread would not end: it is passed over.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != os.Getpid() {
+			done <- f()
+			return // without unlocking
+		}
+		done <- onThread(f)
+		runtime.UnlockOSThread()
+	}()
+	return <-done
 }
 
 // lacking marks an error as ErrAbsent when it is one of the kernel's ways of saying

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -118,13 +117,11 @@ func pidfd(context.Context) (string, error) {
 	return "", unix.Close(fd)
 }
 
-// realtime gives a thread a real-time priority. The thread ends then.
+// realtime gives a thread a real-time priority.
 func realtime(context.Context) (string, error) {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
+	err := onThread(func() error {
 		const sizeofSchedAttr = 48 // SCHED_ATTR_SIZE_VER0
-		done <- unix.SchedSetAttr(0, &unix.SchedAttr{Size: sizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0)
-	}()
-	return "", os.NewSyscallError("sched_setattr SCHED_FIFO", <-done)
+		return unix.SchedSetAttr(0, &unix.SchedAttr{Size: sizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0)
+	})
+	return "", os.NewSyscallError("sched_setattr SCHED_FIFO", err)
 }

@@ -195,11 +195,17 @@ func (n *NS) Do(f func() error) error {
 }
 
 // onThread runs f on a goroutine that owns its thread. When f does not keep the
-// thread, it ends with the goroutine.
+// thread, it ends with the goroutine. The process's first thread would not end, and
+// would hold its namespace for as long as the process runs: it is passed over.
 func onThread(f func() (keep bool, err error)) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			done <- onThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
 		keep, err := f()
 		if keep {
 			runtime.UnlockOSThread()

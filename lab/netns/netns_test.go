@@ -147,3 +147,25 @@ func TestRemoveTwice(t *testing.T) {
 		t.Errorf("Open after Remove: %v, want fs.ErrNotExist", err)
 	}
 }
+
+// The process's first thread is the one that never ends: no namespace may stay with
+// it. Many goroutines at once make it likely that one gets that thread.
+func TestFirstThreadStaysAtHome(t *testing.T) {
+	home, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		name := "tqltest-" + rand.Text()[:8]
+		ns, err := Create(name, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(ns.Close(), Remove(name)); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.Readlink("/proc/self/ns/net"); now != home {
+			t.Fatalf("the first thread is in %s, not in %s any more: %v", now, home, err)
+		}
+	}
+}

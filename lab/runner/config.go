@@ -28,6 +28,9 @@ type Lab interface {
 	// means all there are.
 	UsePaths(paths ...topologies.Path) error
 	Timed
+	// Drops follows what the wires drop; CheckDrops says whether they tell.
+	Drops(ctx context.Context, following func(), each func(lab.Drop) error) error
+	CheckDrops() error
 }
 
 // Timed is what goes by the clock in a lab.
@@ -64,6 +67,9 @@ type Config struct {
 	// secrets that decrypt them, to capture/ROUND-ORDER-ENGINE.pcapng in the folder.
 	// None means that nothing is. It costs the machine CPU time.
 	Capture []capture.Point
+	// Drops makes a series of every packet that the emulated paths drop, with its reason
+	// and what waited then, beside that of each trial. Only the relay tells.
+	Drops bool
 	// Calibration is what the paths were found to give; empty means that nobody
 	// looked, which the result will say.
 	Calibration []results.Calibration
@@ -106,6 +112,9 @@ func (c Config) validate() error {
 	missing(c.Steal == nil, "source of the steal time")
 	if len(c.Capture) > 0 && c.Backend == BackendSim {
 		errs = append(errs, errors.New("run: nothing can be captured in a simulation: it has no packets on a wire"))
+	}
+	if c.Drops && c.Lab != nil {
+		errs = append(errs, c.Lab.CheckDrops())
 	}
 	x := c.Experiment
 	if len(x.Engines) == 0 {

@@ -140,6 +140,7 @@ func raise(t *testing.T, top topologies.Topology) *lab.Lab {
 	h := lab.Host{
 		Dir:   filepath.Join(parent, "run"),
 		Relay: []string{"/proc/self/exe", "relay"}, Conductor: []string{"/proc/self/exe", "conduct"},
+		Environment: []string{"GORACE=atexit_sleep_ms=0"}, // race builds would end a second late each
 	}
 	t.Cleanup(func() {
 		if _, err := h.DownAll(context.WithoutCancel(t.Context())); err != nil {

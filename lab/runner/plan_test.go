@@ -166,13 +166,22 @@ func TestTransferBound(t *testing.T) {
 // noLab is a lab in which nothing can be done.
 type noLab struct{ probes int }
 
-func (*noLab) Start(string, *exec.Cmd) error                   { return errors.New("no lab") }
+func (*noLab) Start(string, *exec.Cmd) error { return errors.New("no lab") }
+
 func (*noLab) Wires(context.Context) ([]lab.WireStatus, error) { return nil, errors.New("no lab") }
-func (*noLab) UsePaths(...topologies.Path) error               { return errors.New("no lab") }
-func (*noLab) Arm(context.Context, uint64) error               { return errors.New("no lab") }
-func (*noLab) StartClock(context.Context) error                { return errors.New("no lab") }
-func (*noLab) Follow() (*lab.Follow, error)                    { return nil, errors.New("no lab") }
-func (n *noLab) Do(node string, f func() error) error          { n.probes++; return f() }
+
+func (*noLab) UsePaths(...topologies.Path) error { return errors.New("no lab") }
+
+func (*noLab) Arm(context.Context, uint64) error { return errors.New("no lab") }
+
+func (*noLab) CheckDrops() error { return errors.New("no lab") }
+
+func (*noLab) Drops(context.Context, func(), func(lab.Drop) error) error { return errors.New("no lab") }
+
+func (*noLab) StartClock(context.Context) error { return errors.New("no lab") }
+
+func (*noLab) Follow() (*lab.Follow, error)           { return nil, errors.New("no lab") }
+func (n *noLab) Do(node string, f func() error) error { n.probes++; return f() }
 
 // unable is an engine that no machine can run.
 type unable struct{ engine.Engine }

@@ -109,6 +109,20 @@ func (s *simulation) outages(link string) []sim.Outage {
 	return outages
 }
 
+// way names the direction of a drop as the topology does.
+func (s *simulation) way(a arm, d sim.Drop) string {
+	for _, p := range a.paths {
+		switch {
+		case p.Name != d.Link:
+		case d.Up:
+			return p.Way(0)
+		default:
+			return p.BackWay(0)
+		}
+	}
+	return ""
+}
+
 // trial implements venue.
 func (s *simulation) trial(ctx context.Context, p planned) (results.Trial, error) {
 	series, err := s.Folder.Series(p.name())
@@ -117,14 +131,20 @@ func (s *simulation) trial(ctx context.Context, p planned) (results.Trial, error
 	}
 	m := measurement{planned: p, from: s.Experiment.From, to: s.Experiment.To}
 	var sampled samples
-	m.failure = s.simulate(ctx, &m, func(at sampler.Sample, received int64) {
+	var dropped simulatedDrops
+	if s.Drops {
+		if dropped.series, err = s.Folder.Series(p.name() + dropsSuffix); err != nil {
+			return results.Trial{}, errors.Join(err, series.Close())
+		}
+	}
+	m.failure = s.simulate(ctx, &m, &dropped, func(at sampler.Sample, received int64) {
 		sampled.add(series, at, received)
 		s.show(p, at, received)
 	})
-	return m.trial(), errors.Join(sampled.err, series.Close())
+	return m.trial(), errors.Join(sampled.err, series.Close(), dropped.close())
 }
 
-func (s *simulation) simulate(ctx context.Context, m *measurement, sink func(sampler.Sample, int64)) error {
+func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simulatedDrops, sink func(sampler.Sample, int64)) error {
 	c, err := s.config(m.planned)
 	if err != nil {
 		return err
@@ -137,6 +157,9 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, sink func(sam
 		at := s.sample(v, before)
 		before = at
 		sink(at, v.Received)
+	}
+	if dropped.series != nil {
+		c.Dropped = func(d sim.Drop) { dropped.add(d, s.way(m.arm, d)) }
 	}
 	report, err := sim.Run(ctx, c)
 	m.sender.Report, m.receiver.Report = report.Sender, report.Receiver

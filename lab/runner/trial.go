@@ -50,6 +50,10 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	if err != nil {
 		return results.Trial{}, errors.Join(err, series.Close())
 	}
+	dropped, err := r.followDrops(ctx, p)
+	if err != nil {
+		return results.Trial{}, errors.Join(err, series.Close(), r.endCapture(p, taken))
+	}
 	var pair agents
 	m.failure = r.setUp(ctx, &m, taken.keyLog, &pair)
 	var seriesErr error
@@ -59,7 +63,7 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	closeErr := pair.close()
 	m.changes.stop()
 	captureErr := r.endCapture(p, taken) // behind the agents: they write the secrets, and close
-	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr)
+	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr, dropped.stop())
 }
 
 // setUp takes the agents as far as open sessions, without root where asked.
@@ -187,6 +191,7 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 	var sampled samples
 	sink := func(s sampler.Sample) {
 		sampled.add(series, s, received.Load())
+		sampled.addWires(ctx, r.Lab, series, m.wiresStart, s.At)
 		now := r.progressAt(m.planned, s, received.Load())
 		now.Changes = m.changes.take()
 		sampled.addChanges(series, now.Changes)
@@ -286,15 +291,16 @@ type received struct {
 }
 
 func (s *samples) add(series *results.Series, sample sampler.Sample, bytes int64) {
-	write := func(v any) {
-		if err := series.Append(v); err != nil && s.err == nil {
-			s.err = err
-		}
-	}
 	for _, record := range sample.Records {
-		write(record)
+		s.write(series, record)
 	}
-	write(received{T: float64(sample.At.Microseconds()) / 1e3, Bytes: bytes})
+	s.write(series, received{T: milliseconds(sample.At), Bytes: bytes})
+}
+
+func (s *samples) write(series *results.Series, v any) {
+	if err := series.Append(v); err != nil && s.err == nil {
+		s.err = err
+	}
 }
 
 // wire finds a link's counters, or returns nil: a link without impairments has none.

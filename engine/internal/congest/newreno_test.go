@@ -31,6 +31,7 @@ func TestNewRenoGrowsByOneDatagramPerWindow(t *testing.T) {
 	f.lose(1)
 	f.recover()
 	f.wantWindow(5 * dgram)
+	acked := dgram // since the window grew; the packet that ended recovery counts
 	for n := 5; n < 30; n++ {
 		// A window of acknowledgments, one by one.
 		grown := 0
@@ -39,8 +40,13 @@ func TestNewRenoGrowsByOneDatagramPerWindow(t *testing.T) {
 			f.advance(time.Millisecond)
 			before := f.window()
 			f.ack(1, f.srtt)
+			acked += dgram
 			if f.window() != before {
 				grown++
+				if acked < before {
+					t.Errorf("the window of %d bytes grew after %d were acknowledged", before, acked)
+				}
+				acked = 0
 			}
 		}
 		if grown > 1 {

@@ -37,6 +37,9 @@ type LinkConfig struct {
 	// Timelines, by Way, are played from the first packet on any link of the network
 	// on, as traces and steps are.
 	Timelines [2]emulation.Timeline
+	// Dropped, which may be nil, is told each packet that the model drops. It must not
+	// call the network.
+	Dropped func(Way, emulation.Drop)
 	// Addresses of the interface at the first and at the second node, each unique in
 	// the network.
 	Addresses [2][]netip.Addr
@@ -160,6 +163,9 @@ func (n *Network) newDirection(c LinkConfig, way Way) (*direction, error) {
 	model, err := emulation.NewDirection(c.Impairments[way], emulation.NewSeed(n.seed, c.Name, way.String()))
 	if err != nil {
 		return nil, err
+	}
+	if c.Dropped != nil {
+		model.ObserveDrops(func(d emulation.Drop) { c.Dropped(way, d) })
 	}
 	f, err := newFaults(c.Faults[way], emulation.NewSeed(n.seed, c.Name, way.String()+" faults"))
 	if err != nil {
