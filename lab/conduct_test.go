@@ -295,6 +295,19 @@ func testNetemImpair(t *testing.T) {
 	if up, down := kernelRate(t, lab, "up"), kernelRate(t, lab, "down"); up != 3e6 || down != 3e6 {
 		t.Errorf("rates %d and %d, want 3 Mbit/s from the first change both ways", up, down)
 	}
+	hole := emulation.Patch{Fields: emulation.FieldBlackhole, Values: emulation.Impairments{Blackhole: true}}
+	if err := lab.Impair(t.Context(), []Setting{{"lte", "down", hole}}); err != nil {
+		t.Fatal(err)
+	}
+	wantCarrier(t, lab, "lte", CarrierOn)
+	if n := sendNumbered(t, lab, "lte", 3); n != 3 {
+		t.Errorf("%d of 3 datagrams came through beside a black hole the other way", n)
+	}
+	hole.Values.Blackhole = false
+	if err := lab.Impair(t.Context(), []Setting{{"lte", "", hole}}); err != nil {
+		t.Fatal(err)
+	}
+	wantEcho(t, lab, "lte")
 	bad := emulation.Patch{Fields: emulation.FieldMTU, Values: emulation.Impairments{MTU: 100}}
 	for what, settings := range map[string][]Setting{
 		"beyond netem":          {{"lte", "up", ratePatch(1e6)}, {"lte", "down", bad}},
@@ -309,7 +322,8 @@ func testNetemImpair(t *testing.T) {
 	if got := kernelRate(t, lab, "up"); got != 3e6 {
 		t.Errorf("rate up is %d after changes that were refused, want what was", got)
 	}
-	wantTexts(t, awaitChanges(t, f, 3), "hand: lte up: loss=100%", "hand: lte: rate=3mbit", "hand: lte: loss=0%")
+	wantTexts(t, awaitChanges(t, f, 5), "hand: lte up: loss=100%", "hand: lte: rate=3mbit", "hand: lte: loss=0%",
+		"hand: lte down: blackhole=true", "hand: lte: blackhole=false")
 	if err := lab.Arm(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

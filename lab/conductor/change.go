@@ -39,9 +39,10 @@ type Status struct {
 	// Next is when something happens, after the start; nil when nothing does any more,
 	// or the clock stands.
 	Next       *time.Duration `json:"next_ns,omitempty"`
-	Played     uint64         `json:"played"`      // changes that were due
-	LateMax    time.Duration  `json:"late_max_ns"` // behind the timeline, until it had taken effect
-	LateSum    time.Duration  `json:"late_sum_ns"` // over all that were played
+	Played     uint64         `json:"played"`             // changes that were due
+	LateMax    time.Duration  `json:"late_max_ns"`        // behind the timeline, until it had taken effect
+	LateSum    time.Duration  `json:"late_sum_ns"`        // over all that were played
+	LeftOut    uint64         `json:"left_out,omitempty"` // turns of operations for which it was too late
 	Recorded   uint64         `json:"recorded"`
 	Unrecorded uint64         `json:"unrecorded,omitempty"` // changes that the journal had no room for
 	Failures   uint64         `json:"failures,omitempty"`

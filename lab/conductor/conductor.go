@@ -84,6 +84,11 @@ func (c *Conductor) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		select { // first, however much is due
+		case request := <-c.calls:
+			request.done <- request.do(ctx)
+		default:
+		}
 		timer.Reset(c.untilNext())
 		select {
 		case <-ctx.Done():

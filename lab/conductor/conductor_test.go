@@ -369,8 +369,44 @@ func TestChangesThatAreDueTogetherAreOne(t *testing.T) {
 	})
 }
 
+// Links that are to go down and up faster than the kernel does it never make the
+// conductor fall behind for good, nor deaf.
+func TestOperationsThatCannotBeKeptUpWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spec := testSpec()
+		spec.Wires[0].UpTimeline = nil
+		spec.Operations = []topologies.Operation{
+			{At: 0, Every: 2 * time.Millisecond, Kind: topologies.EventDown, Link: "lte"},
+			{At: time.Millisecond, Every: 2 * time.Millisecond, Kind: topologies.EventUp, Link: "lte"},
+		}
+		s := play(t, spec)
+		defer s.stop()
+		s.c.Stage = slowStage{s}
+		s.must(s.c.Start(t.Context()))
+		s.pass(1 * second)
+		began := time.Now()
+		status, err := s.c.Status(t.Context())
+		if waited := time.Since(began); err != nil || waited > 30*time.Millisecond {
+			t.Errorf("the status took %v, %v, want two slow operations at most", waited, err)
+		}
+		if status.LateMax > 50*time.Millisecond || status.LeftOut < 800 {
+			t.Errorf("late by %v at most, %d turns left out; want some 30 ms and nine of ten", status.LateMax, status.LeftOut)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !slices.ContainsFunc(s.entries, func(e journal.Entry) bool { return strings.Contains(e.Error, "were left out") }) {
+			t.Error("the journal does not say what was left out")
+		}
+	})
+}
+
 // slowStage takes its time.
 type slowStage struct{ *show }
+
+func (s slowStage) SetLink(link string, c Carrier) error {
+	time.Sleep(10 * time.Millisecond)
+	return s.show.SetLink(link, c)
+}
 
 func (s slowStage) Impair(link, way string, imp emulation.Impairments, seed uint64) error {
 	time.Sleep(10 * time.Millisecond)

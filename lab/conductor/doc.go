@@ -24,8 +24,9 @@
 //
 // One goroutine owns the score and the stage. A change is in the journal when it has
 // taken effect, with how late it was. Changes of one direction that are due together
-// are applied as one, so that a conductor that cannot keep up is late and does no
-// work twice.
+// are applied as one, and of operations that are due again before they were carried
+// out only the latest is, with a word in the journal: a conductor that cannot keep up is
+// late, but never ever later.
 //
 // A link goes down by setting the wire's own ends down: the nodes see no carrier and
 // keep addresses and routes, as with a pulled cable.

@@ -35,6 +35,12 @@ func (c *Conductor) play() {
 func (c *Conductor) operate(a Action) error {
 	op := *a.Operation
 	e := journal.Entry{By: journal.Timeline, Link: op.Link, Node: op.Node}
+	if a.LeftOut > 0 {
+		c.status.LeftOut += uint64(a.LeftOut)
+		left := e
+		left.Kind = journal.Kind(op.Kind)
+		c.recordPlayed(left, a.At, fmt.Errorf("%d turns were left out: the conductor cannot keep up", a.LeftOut))
+	}
 	var err error
 	switch op.Kind {
 	case topologies.EventDown:

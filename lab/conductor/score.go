@@ -35,6 +35,8 @@ type Action struct {
 	At time.Duration // since the start; of several changes at once the first
 	// Operation is what to do, unless it is a direction's impairments that change.
 	Operation *topologies.Operation
+	// LeftOut is how many earlier turns of the operation were due, too: once is enough.
+	LeftOut   int
 	Direction *DirectionAction
 }
 
@@ -103,7 +105,8 @@ func (s *Score) Next() (time.Duration, bool) {
 
 // Take returns what is due until then, in order; at one instant directions come
 // before operations. All changes of one direction are one action with what they come
-// to.
+// to, and of each operation on a link or a NAT only its latest turn is left: whoever
+// cannot keep up must not fall ever further behind.
 func (s *Score) Take(until time.Duration) []Action {
 	var due []Action
 	for _, d := range s.directions {
@@ -111,16 +114,29 @@ func (s *Score) Take(until time.Duration) []Action {
 			due = append(due, a)
 		}
 	}
+	due = append(due, s.takeOperations(until)...)
+	slices.SortStableFunc(due, func(a, b Action) int { return int(a.At - b.At) })
+	return due
+}
+
+func (s *Score) takeOperations(until time.Duration) []Action {
+	var due []Action
 	for {
 		at, ok := s.operations.Next()
 		if !ok || at > until {
-			break
+			return due
 		}
 		_, op, _ := s.operations.Take()
-		due = append(due, Action{At: at, Operation: &op})
+		a := Action{At: at, Operation: &op}
+		same := func(b Action) bool {
+			return b.Operation.Kind == op.Kind && b.Operation.Link == op.Link && b.Operation.Node == op.Node
+		}
+		if i := slices.IndexFunc(due, same); i >= 0 {
+			a.LeftOut = due[i].LeftOut + 1
+			due = slices.Delete(due, i, i+1)
+		}
+		due = append(due, a)
 	}
-	slices.SortStableFunc(due, func(a, b Action) int { return int(a.At - b.At) })
-	return due
 }
 
 func (d *scoredDirection) take(until time.Duration) (Action, bool) {
