@@ -77,7 +77,9 @@ func verdictText(c results.Calibration) string {
 func TestAccuracy(t *testing.T) {
 	h := newHost(t)
 	lab := mustUp(t, h, UpConfig{Topology: everyProfile(), Name: uniqueName(), Backend: BackendRelay}).Lab
-	mustCalibrate(t, lab, calibrate.Full())
+	f := calibrate.Full()
+	f.Stream = 2 * time.Second // what the statistics of these losses need
+	mustCalibrate(t, lab, f)
 }
 
 // testNetemCalibrates shows that the measuring works there, too; emulation/netem's own

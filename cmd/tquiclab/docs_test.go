@@ -102,6 +102,9 @@ func (p *program) runDocumented(dir, line string) {
 		// The last of two equal flags counts.
 		line += " --rounds 1 --duration 300ms --out " + filepath.Join(p.t.TempDir(), "out")
 	}
+	if strings.HasPrefix(line, "tquiclab calibrate ") {
+		line += " || test $? = 4" // a busy machine is no fault of the document
+	}
 	var out bytes.Buffer
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Dir = dir
