@@ -93,7 +93,7 @@ func (r *raising) openPort(link, node string) (*relay.Port, error) {
 func (r *raising) startRelay(ctx context.Context, spec relay.Spec, files []*os.File) error {
 	return r.startChild(ctx, child{
 		what: "relay", command: r.host.Relay, spec: spec, files: files,
-		log: r.host.relayLog(r.plan.Lab), ref: &r.state.Relay, ready: relay.WaitReady,
+		log: r.host.relayLog(r.plan.Lab), ref: &r.state.Relay,
 	})
 }
 

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 // childPatience is how long a process of the lab may take to say that it works.
@@ -30,7 +31,6 @@ type child struct {
 	files   []*os.File
 	log     string       // path of what it says on standard error
 	ref     **processRef // where the state has it
-	ready   func(said io.Reader) error
 }
 
 // startChild starts the process and waits until it works. Its mark is in its
@@ -69,16 +69,16 @@ func (r *raising) startChild(ctx context.Context, c child) error {
 		*c.ref = &ref
 		err = r.host.save(r.state)
 	}
-	return errors.Join(err, waitReady(ctx, said, c.ready))
+	return errors.Join(err, waitReady(ctx, said, c.what))
 }
 
-func waitReady(ctx context.Context, said *os.File, ready func(io.Reader) error) error {
+func waitReady(ctx context.Context, said *os.File, what string) error {
 	if err := said.SetReadDeadline(time.Now().Add(childPatience)); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = said.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := ready(said); err != nil {
+	if err := control.WaitReady(what, said); err != nil {
 		return errors.Join(ctx.Err(), err)
 	}
 	return nil

@@ -60,7 +60,7 @@ func (r *raising) startConductor(ctx context.Context) error {
 	}
 	return r.startChild(ctx, child{
 		what: "conductor", command: r.host.Conductor, spec: spec, files: files,
-		log: r.host.conductorLog(r.plan.Lab), ref: &r.state.Conductor, ready: conductor.WaitReady,
+		log: r.host.conductorLog(r.plan.Lab), ref: &r.state.Conductor,
 	})
 }
 

@@ -28,11 +28,13 @@ func TestDirections(t *testing.T) {
 		"duplicate: 1%, corrupt: 2%":                                         {Duplicate: 0.01, Corrupt: 0.02},
 		"delay: 9ms, reorder: 1%":                                            {Delay: 9 * ms, Reorder: emulation.Reorder{Probability: 0.01}},
 		"delay: 9ms, reorder: {probability: 1%, gap: 5}":                     {Delay: 9 * ms, Reorder: emulation.Reorder{Probability: 0.01, Gap: 5}},
+
 		"slot: {max: 5ms}": {Slot: emulation.Slot{Max: 5 * ms}},
 		"slot: {min: 2ms, max: 5ms, packets: 40, bytes: 64KB}":        {Slot: emulation.Slot{Min: 2 * ms, Max: 5 * ms, Packets: 40, Bytes: 64000}},
 		"slot: {max: 5ms, packets: any, bytes: any}, queue: 5packets": {Slot: emulation.Slot{Max: 5 * ms}, Queue: emulation.Queue{Packets: 5}},
 		"rate: 1mbit, queue: 100ms":                                   {Rate: 1e6, Queue: emulation.Queue{Time: 100 * ms}},
 		"rate: 1mbit, queue: {limit: 64KB, discipline: drop-head}":    {Rate: 1e6, Queue: emulation.Queue{Bytes: 64000, Discipline: emulation.DropHead}},
+
 		"rate: 1mbit, queue: {discipline: codel, target: 1ms, interval: 9ms, ecn: true, mark: 20packets}": {Rate: 1e6, Queue: emulation.Queue{
 			Discipline: emulation.CoDel, Target: ms, Interval: 9 * ms, ECN: true, Mark: emulation.Limit{Packets: 20},
 		}},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 // Client asks a relay process over its control socket. Its methods may be called
@@ -174,8 +175,8 @@ func (c *Client) exchange(req request) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	if len(data) >= controlLine {
-		return response{}, fmt.Errorf("the request has %d bytes, the relay takes %d: use a shorter trace or table", len(data), controlLine-1)
+	if len(data) >= control.MaxLine {
+		return response{}, fmt.Errorf("the request has %d bytes, the relay takes %d: use a shorter trace or table", len(data), control.MaxLine-1)
 	}
 	if _, err := c.conn.Write(append(data, '\n')); err != nil {
 		return response{}, err

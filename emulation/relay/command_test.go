@@ -471,7 +471,7 @@ func TestRefusedChangeIsTold(t *testing.T) {
 func TestRequestThatIsTooLong(t *testing.T) {
 	r := newRig(t)
 	r.start(Wire{})
-	trace := make(emulation.Trace, 300_000)
+	trace := make(emulation.Trace, 700_000)
 	for i := range trace {
 		trace[i] = uint32(i)
 	}
@@ -479,7 +479,7 @@ func TestRequestThatIsTooLong(t *testing.T) {
 		short := trace[:n]
 		return r.client.Set(t.Context(), []Setting{{Link: "test", Patch: patch(emulation.FieldCapacity, emulation.Impairments{Capacity: &short})}})
 	}
-	if err := set(300_000); err == nil || !strings.Contains(err.Error(), "use a shorter trace") {
+	if err := set(700_000); err == nil || !strings.Contains(err.Error(), "use a shorter trace") {
 		t.Errorf("got %v, want it refused", err)
 	}
 	if err := set(100_000); err != nil {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 // wantExit waits until the relay has ended, and checks how.
@@ -194,7 +195,7 @@ func TestControlProtocol(t *testing.T) {
 	}
 	t.Run("endless line", func(t *testing.T) {
 		conn := r.dialRaw()
-		_, _ = conn.Write(bytes.Repeat([]byte("x"), 2*controlLine))
+		_, _ = conn.Write(bytes.Repeat([]byte("x"), 2*control.MaxLine))
 		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, unix.ECONNRESET) {
 			t.Errorf("want the connection closed, got %v", err)
 		}
@@ -227,7 +228,7 @@ func TestHostileControlClients(t *testing.T) {
 	r := newRig(t)
 	r.start(Wire{})
 	var conns []net.Conn
-	for i := range controlClients + 10 {
+	for i := range control.MaxClients + 10 {
 		conn := r.dialRaw()
 		conns = append(conns, conn)
 		if err := conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
@@ -298,20 +299,6 @@ func TestChildSaysWhatIsWrong(t *testing.T) {
 			}
 			r.wantExit(1)
 		})
-	}
-}
-
-func TestWaitReady(t *testing.T) {
-	for _, tc := range []struct{ said, want string }{
-		{"ready\n", ""},
-		{"it is broken\n", "start relay: it is broken"},
-		{"", "ended without a word"},
-		{"read", "start relay: read"},
-	} {
-		err := WaitReady(strings.NewReader(tc.said))
-		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
-			t.Errorf("%q gives %v, want %q", tc.said, err, tc.want)
-		}
 	}
 }
 

@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	controlLine = 1 << 20 // bytes of a request: room for a trace of 100 000 opportunities
-	maxSettings = 4096    // of a request
+	maxSettings = 4096 // of a request
 )
 
 // The requests.

@@ -18,6 +18,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 const childArgument = "relay-child"
@@ -356,7 +358,7 @@ func (r *rig) startChild(spec Spec, files ...*os.File) {
 	_ = files[spec.Control].Close() // the relay's from now on: it ends with it
 }
 
-// launch starts a relay process and returns what WaitReady says of it.
+// launch starts a relay process and returns what control.WaitReady says of it.
 func (r *rig) launch(spec []byte, files ...*os.File) error {
 	r.tb.Helper()
 	exe, err := os.Executable()
@@ -374,7 +376,7 @@ func (r *rig) launch(spec []byte, files ...*os.File) error {
 	if err := r.child.Start(); err != nil {
 		r.tb.Fatal(err)
 	}
-	ready := WaitReady(out)
+	ready := control.WaitReady("relay", out)
 	child, exited := r.child, make(chan struct{})
 	r.exited = exited
 	go func() {

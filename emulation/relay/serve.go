@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 const gcPercent = 800
@@ -52,7 +54,7 @@ func Serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 	if err != nil {
 		return fmt.Errorf("listen on control socket: %w", err)
 	}
-	return r.run(ctx, newControl(listener, r), ready, log)
+	return r.run(ctx, control.NewServer(listener, answers{r}.serve), ready, log)
 }
 
 // newWires makes the spec's wires, all at a time: for each socket the kernel waits two
@@ -109,14 +111,14 @@ func (r *relay) close() error {
 	return errors.Join(errs...)
 }
 
-func (r *relay) run(ctx context.Context, control *control, ready func() error, log *slog.Logger) error {
+func (r *relay) run(ctx context.Context, server *control.Server, ready func() error, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var serving sync.WaitGroup
 	defer r.watching.Wait() // after the last client, which may have armed the clock
 	defer serving.Wait()
-	serving.Go(control.serve)
+	serving.Go(server.Serve)
 	defer close(r.closing)
-	defer control.close()
+	defer server.Close()
 	r.watch(r.start.Load())
 	serving.Go(func() {
 		<-ctx.Done()

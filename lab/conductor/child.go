@@ -1,7 +1,6 @@
 package conductor
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,20 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
-	"strings"
 	"sync"
-	"syscall"
 
+	"github.com/tquiclab/tquiclab/emulation/control"
 	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
-const (
-	firstFile = 3 // of exec.Cmd's ExtraFiles in the child
-	maxFiles  = 4096
-	readyLine = "ready"
-)
+const maxFiles = 4096
 
 // Child is the whole life of a conductor. It reads its Spec as JSON from in, takes
 // the files that it was started with (exec.Cmd.ExtraFiles, in order), writes "ready"
@@ -31,21 +24,9 @@ const (
 // until ctx ends. An error before that is the one line on out; every error is
 // returned.
 func Child(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	// The starter may be gone when something is logged.
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
-	said := false
-	ready := func() error {
-		said = true
-		_, err := fmt.Fprintln(out, readyLine)
-		return err
-	}
-	err := serveSpec(ctx, in, ready, log)
-	if err != nil && !said {
-		fmt.Fprintln(out, strings.ReplaceAll(err.Error(), "\n", "; "))
-	}
-	return err
+	return control.Live(ctx, out, func(ctx context.Context, ready func() error) error {
+		return serveSpec(ctx, in, ready, log)
+	})
 }
 
 func serveSpec(ctx context.Context, in io.Reader, ready func() error, log *slog.Logger) error {
@@ -53,13 +34,7 @@ func serveSpec(ctx context.Context, in io.Reader, ready func() error, log *slog.
 	if err != nil {
 		return err
 	}
-	files := make([]*os.File, spec.files())
-	for i := range files {
-		fd := firstFile + i
-		syscall.CloseOnExec(fd)
-		files[i] = os.NewFile(uintptr(fd), fmt.Sprintf("conductor file %d", i))
-	}
-	return serve(ctx, spec, files, ready, log)
+	return serve(ctx, spec, control.Files(spec.files()), ready, log)
 }
 
 // readSpec reads a spec that makes sense by itself.
@@ -104,11 +79,11 @@ func serve(ctx context.Context, spec Spec, files []*os.File, ready func() error,
 		Spec: spec, Stage: stage, Clock: clock, Now: journal.Now, Log: log,
 		Record: func(e journal.Entry) error { return journal.Append(spec.Journal, e) },
 	})
-	control := newControl(listener, c)
+	server := control.NewServer(listener, func(conn net.Conn) { c.serve(ctx, conn) })
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	serving.Go(func() { control.serve(ctx) })
-	defer control.close()
+	serving.Go(func() { server.Serve() })
+	defer server.Close()
 	if err := ready(); err != nil {
 		return fmt.Errorf("say ready: %w", err)
 	}
@@ -122,19 +97,4 @@ func (s Spec) clock(stage *Kernel) (Clock, error) {
 		return NewRelayClock(s.Relay), nil
 	}
 	return NewOwnClock(s.Start, stage.Packets, journal.Now)
-}
-
-// WaitReady reads what a child says on its standard output: nil once it plays, else
-// the error that it gave. It blocks until then or until r ends.
-func WaitReady(r io.Reader) error {
-	line, err := bufio.NewReader(r).ReadString('\n')
-	switch line = strings.TrimSpace(line); {
-	case line == readyLine:
-		return nil
-	case line != "":
-		return fmt.Errorf("start conductor: %s", line)
-	case errors.Is(err, io.EOF):
-		return errors.New("start conductor: it ended without a word; see its log")
-	}
-	return fmt.Errorf("start conductor: %w", err)
 }

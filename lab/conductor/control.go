@@ -1,21 +1,14 @@
 package conductor
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
-)
 
-const (
-	controlClients = 16      // at once; more are turned away
-	controlLine    = 4 << 20 // bytes of a request: a setting may carry a trace
-	controlIdle    = time.Minute
-	controlWrite   = 2 * time.Second
+	"github.com/tquiclab/tquiclab/emulation/control"
 )
 
 // request and response are the lines of the control protocol: JSON, one a line.
@@ -35,88 +28,11 @@ type response struct {
 	Links   []string `json:"links,omitempty"`
 }
 
-// control answers requests on the control socket, and bounds what a client can hold.
-type control struct {
-	listener net.Listener
-	actor    *Conductor
-	clients  sync.WaitGroup
-
-	mu     sync.Mutex
-	closed bool
-	open   map[net.Conn]bool
-}
-
-func newControl(l net.Listener, c *Conductor) *control {
-	return &control{listener: l, actor: c, open: map[net.Conn]bool{}}
-}
-
-// serve accepts clients until close, and returns when the last one is gone.
-func (c *control) serve(ctx context.Context) {
-	defer c.clients.Wait()
-	for {
-		conn, err := c.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(100 * time.Millisecond) // out of files, say: it may pass
-			continue
-		}
-		if !c.admit(conn) {
-			_ = conn.Close()
-			continue
-		}
-		c.clients.Go(func() {
-			c.answer(ctx, conn)
-			c.dismiss(conn)
-		})
-	}
-}
-
-func (c *control) admit(conn net.Conn) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || len(c.open) == controlClients {
-		return false
-	}
-	c.open[conn] = true
-	return true
-}
-
-func (c *control) dismiss(conn net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, conn)
-	_ = conn.Close()
-}
-
-// close ends all clients and makes serve return.
-func (c *control) close() {
-	_ = c.listener.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for conn := range c.open {
-		_ = conn.Close()
-	}
-}
-
-// answer serves one client until it goes, idles, or breaks the protocol.
-func (c *control) answer(ctx context.Context, conn net.Conn) {
-	lines := bufio.NewScanner(conn)
-	lines.Buffer(make([]byte, 0, 256), controlLine)
-	for {
-		if conn.SetReadDeadline(time.Now().Add(controlIdle)) != nil || !lines.Scan() {
-			return
-		}
-		data, err := json.Marshal(respond(ctx, c.actor, lines.Bytes()))
-		if err != nil {
-			return
-		}
-		if conn.SetWriteDeadline(time.Now().Add(controlWrite)) != nil {
-			return
-		}
-		if _, err := conn.Write(append(data, '\n')); err != nil {
+// serve serves one client of the control socket until it goes, idles, or breaks the
+// protocol.
+func (c *Conductor) serve(ctx context.Context, conn net.Conn) {
+	for line := range control.Lines(conn) {
+		if control.Send(conn, respond(ctx, c, line)) != nil {
 			return
 		}
 	}

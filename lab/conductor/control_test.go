@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/emulation/control"
 	"github.com/tquiclab/tquiclab/lab/journal"
 )
 
@@ -52,11 +53,11 @@ func listen(t *testing.T, c *Conductor) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	control := newControl(l, c)
+	server := control.NewServer(l, func(conn net.Conn) { c.serve(context.Background(), conn) })
 	var serving sync.WaitGroup
-	serving.Go(func() { control.serve(context.Background()) })
+	serving.Go(func() { server.Serve() })
 	t.Cleanup(func() {
-		control.close()
+		server.Close()
 		serving.Wait()
 	})
 	return path
@@ -112,13 +113,13 @@ func TestClientAndControl(t *testing.T) {
 
 func TestControlBoundsItsClients(t *testing.T) {
 	path := listen(t, rehearse(t))
-	for range controlClients {
+	for range control.MaxClients {
 		if _, err := dial(t, path).Status(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := dial(t, path).Status(t.Context()); err == nil {
-		t.Errorf("client %d was served", controlClients+1)
+		t.Errorf("client %d was served", control.MaxClients+1)
 	}
 }
 
@@ -147,7 +148,7 @@ func TestControlSurvivesNonsense(t *testing.T) {
 	}
 	defer endless.Close()
 	chunk := []byte(strings.Repeat("x", 1<<20))
-	for range controlLine>>20 + 2 {
+	for range control.MaxLine>>20 + 2 {
 		if _, err = endless.Write(chunk); err != nil {
 			break
 		}
