@@ -62,7 +62,7 @@ func plan(r Request, f Form) []item {
 	p.pulses(f.Pulses)
 	p.phase(stream, p.streamRate(), f.Stream, f.Packets)
 	if p.rate() > 0 {
-		p.phase(train, min(emulation.Rate(trainShare*float64(p.rate())), trainRate), p.trainTime(f.Train), f.Packets)
+		p.phase(train, p.trainRate(), p.trainTime(f.Train), f.Packets)
 	}
 	p.sizes()
 	return p.items
@@ -103,6 +103,14 @@ func (p *planner) streamRate() emulation.Rate {
 	}
 	return streamRate
 }
+
+func (p *planner) trainRate() emulation.Rate {
+	return min(emulation.Rate(trainShare*float64(p.rate())), trainRate)
+}
+
+// fills reports whether a train is more than the direction carries. One that is not
+// shows neither its rate nor its queue.
+func (p *planner) fills() bool { return p.rate() > 0 && p.trainRate() > p.rate() }
 
 // trainTime returns a time in which the queue gets full, as far as that takes no longer
 // than twice the time that was asked for.

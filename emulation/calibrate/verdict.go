@@ -110,7 +110,11 @@ func judge(r Request, f Form, o observation, start int64) (Verdict, error) {
 		}
 		all = append(all, compute(m))
 	}
+	planned := planner{Request: r}
 	for which := range numFigures {
+		if (which == rate || which == queue) && !planned.fills() {
+			continue
+		}
 		if c, ok := check(which, got[which], all, f, v.Sent); ok {
 			v.Checks = append(v.Checks, c)
 		}

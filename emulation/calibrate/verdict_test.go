@@ -171,6 +171,27 @@ func TestVerdictFollowsTheTimeline(t *testing.T) {
 	}
 }
 
+// What a train does not fill is not said to be right.
+func TestNoRateWithoutAFullTrain(t *testing.T) {
+	for _, tt := range []struct {
+		rate emulation.Rate
+		want bool
+	}{{400 * mbit, true}, {599 * mbit, true}, {600 * mbit, false}, {1000 * mbit, false}, {0, false}} {
+		f := Short()
+		f.Packets = 500
+		r := request(emulation.Impairments{Rate: tt.rate, Delay: ms})
+		v, err := judge(r, f, through(t, r, r, f, 5), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"rate", "queue"} {
+			if got := slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Name == name }); got != tt.want {
+				t.Errorf("%d bit/s: a check of the %s %v, want %v", tt.rate, name, got, tt.want)
+			}
+		}
+	}
+}
+
 func TestReceiverThatLosesIsAMiss(t *testing.T) {
 	o := through(t, request(lte()), request(lte()), Short(), 5)
 	o.overflow = 3
