@@ -22,8 +22,4 @@
 //
 // A case concludes from what an implementation says, never from elapsed time. What a
 // case waits for is bounded by the rig's context.
-//
-// # Limitations
-//
-// Under the race detector the transfer of 100 MB is one of 16 MB.
 package interop

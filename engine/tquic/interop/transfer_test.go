@@ -82,6 +82,9 @@ func exchange(client, server stream, n int) error {
 	return errors.Join(errs...)
 }
 
+// bulkSize is what the large transfer carries, bytes.
+const bulkSize = 100_000_000
+
 // TestBulk: 100 MB in one stream, from the client.
 func TestBulk(t *testing.T) {
 	bothWays(t, func(t *testing.T, r *rig) {
