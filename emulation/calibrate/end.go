@@ -13,7 +13,8 @@ import (
 // End is one end of a probe: a UDP socket that is bound to an address and talks to
 // another.
 type End struct {
-	fd int
+	fd      int
+	segment int // UDP_SEGMENT of the socket
 }
 
 const (
@@ -52,6 +53,7 @@ func (e *End) setUp(family int, local netip.Addr) error {
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(e.fd, level, option, probe)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)),
 		os.NewSyscallError("setsockopt", unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)),
+		os.NewSyscallError("setsockopt", unix.SetsockoptInt(e.fd, unix.SOL_UDP, unix.UDP_GRO, 1)),
 		os.NewSyscallError("setsockopt", e.enlarge()),
 		os.NewSyscallError("setsockopt", unix.SetsockoptTimeval(e.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience)),
 		os.NewSyscallError("bind", unix.Bind(e.fd, sockaddr(netip.AddrPortFrom(local, 0)))),
@@ -64,6 +66,21 @@ func (e *End) enlarge() error {
 		return nil
 	}
 	return unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+}
+
+// cut has the kernel cut what is sent next into n packets of that much payload.
+func (e *End) cut(n, payload int) error {
+	if n == 1 {
+		payload = 0
+	}
+	if payload == e.segment {
+		return nil
+	}
+	e.segment = payload
+	if err := unix.SetsockoptInt(e.fd, unix.SOL_UDP, unix.UDP_SEGMENT, payload); err != nil {
+		return fmt.Errorf("have the kernel cut probes: %w", err)
+	}
+	return nil
 }
 
 // Connect joins two ends. Neither hears anybody else then.

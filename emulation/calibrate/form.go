@@ -7,7 +7,8 @@ type Form struct {
 	Pulses int           // packets that meet an empty link
 	Stream time.Duration // at half of the rate
 	Train  time.Duration // above the rate
-	// Packets bounds those of the stream, and those of the train.
+	// Packets bounds those of the stream, and those of the train, where each is a system
+	// call.
 	Packets int
 
 	// A delay may be off by the larger of DelayShare of it and Delay, a rate by

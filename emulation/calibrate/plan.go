@@ -27,7 +27,7 @@ const (
 	sizes
 )
 
-// item is a packet to be sent.
+// item is a packet to be sent. Neighbours alike leave as one unit.
 type item struct {
 	at    time.Duration // from the start of the probe
 	size  int           // bytes of IP packet
@@ -43,14 +43,20 @@ const (
 	// they take at most.
 	pulseGap   = 3 * time.Millisecond
 	pulseShare = 0.1
-	// streamShare and trainShare are rates in parts of the direction's.
+	// streamShare and trainShare are rates in parts of the direction's; a fast direction's
+	// train has fastShare.
 	streamShare = 0.5
 	trainShare  = 1.5
+	fastShare   = 1.25
 	// streamRate stands for half of a rate that there is not.
 	streamRate emulation.Rate = 10e6
-	// trainRate is the most that a train is sent with, wire bits/s: what a sender manages
-	// that makes a system call for each packet.
-	trainRate emulation.Rate = 600e6
+	// packetRate is what a sender manages that makes a system call for each packet, wire
+	// bits/s. Above it packets leave in units, up to mostRate.
+	packetRate emulation.Rate = 600e6
+	mostRate   emulation.Rate = 3e9
+	// unit is how many packets leave in one system call then. Each is as much for the
+	// sender as one packet, so that as many more may be sent.
+	unit = 40
 	// rest is what lies between two phases beside the time that the queue needs.
 	rest = 20 * time.Millisecond
 )
@@ -99,13 +105,14 @@ func (p *planner) pulses(n int) {
 
 func (p *planner) streamRate() emulation.Rate {
 	if rate := p.rate(); rate > 0 {
-		return min(emulation.Rate(streamShare*float64(rate)), trainRate/2)
+		return min(emulation.Rate(streamShare*float64(rate)), packetRate/2)
 	}
 	return streamRate
 }
 
 func (p *planner) trainRate() emulation.Rate {
-	return min(emulation.Rate(trainShare*float64(p.rate())), trainRate)
+	rate := float64(p.rate())
+	return min(emulation.Rate(trainShare*rate), max(packetRate, emulation.Rate(fastShare*rate)), mostRate)
 }
 
 // fills reports whether a train is more than the direction carries. One that is not
@@ -115,7 +122,10 @@ func (p *planner) fills() bool { return p.rate() > 0 && p.trainRate() > p.rate()
 // trainTime returns a time in which the queue gets full, as far as that takes no longer
 // than twice the time that was asked for.
 func (p *planner) trainTime(asked time.Duration) time.Duration {
-	fill := time.Duration(float64(p.queueTime()) / (trainShare - 1))
+	if !p.fills() {
+		return asked
+	}
+	fill := time.Duration(float64(p.queueTime()) / (float64(p.trainRate())/float64(p.rate()) - 1))
 	return min(asked+fill, 2*asked)
 }
 
@@ -136,12 +146,18 @@ func (p *planner) queueTime() time.Duration {
 	return 0
 }
 
-// phase sends largest packets at a rate, for a time or up to a number of them.
-func (p *planner) phase(which phase, rate emulation.Rate, length time.Duration, most int) {
-	size := p.full()
-	gap := time.Duration(float64(8*(size+ethernetHeader)) / float64(rate) * float64(time.Second))
-	for end, n := p.at+length, 0; p.at < end && n < most; n++ {
-		p.items = append(p.items, item{p.at, size, which})
+// phase sends largest packets at a rate, for a time or up to a number of system calls.
+// Those of a unit have one time.
+func (p *planner) phase(which phase, rate emulation.Rate, length time.Duration, calls int) {
+	size, together := p.full(), 1
+	if rate > packetRate {
+		together = min(unit, 65000/size)
+	}
+	gap := time.Duration(float64(8*(size+ethernetHeader)*together) / float64(rate) * float64(time.Second))
+	for end, n := p.at+length, 0; p.at < end && n < calls; n++ {
+		for range together {
+			p.items = append(p.items, item{p.at, size, which})
+		}
 		p.at += gap
 	}
 	p.settle()

@@ -69,10 +69,9 @@ func send(ctx context.Context, from *End, o *observation, number uint32, items [
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	buf := make([]byte, 1<<16)
-	binary.BigEndian.PutUint32(buf, magic)
-	binary.BigEndian.PutUint32(buf[4:], number)
 	start := time.Now()
-	for i, it := range items {
+	for first := 0; first < len(items); {
+		it, n := items[first], unitOf(items[first:])
 		switch wait := it.at - time.Since(start); {
 		case wait > 0:
 			if err := sleep(ctx, wait); err != nil {
@@ -81,21 +80,42 @@ func send(ctx context.Context, from *End, o *observation, number uint32, items [
 		case wait < -mostLate:
 			start = start.Add(-wait - mostLate) // the rest moves: catching up would be a burst
 		}
-		binary.BigEndian.PutUint32(buf[8:], uint32(i))
+		payload := max(it.size-headers, leastPayload)
+		for i := range n {
+			b := buf[i*payload:]
+			binary.BigEndian.PutUint32(b, magic)
+			binary.BigEndian.PutUint32(b[4:], number)
+			binary.BigEndian.PutUint32(b[8:], uint32(first+i))
+		}
+		if err := from.cut(n, payload); err != nil {
+			return err
+		}
 		at, err := clockOf(unix.CLOCK_REALTIME)
 		if err != nil {
 			return err
 		}
-		if err := transmit(from, buf[:max(it.size-headers, leastPayload)]); err != nil {
+		if err := transmit(from, buf[:n*payload]); err != nil {
 			return fmt.Errorf("send a probe of %d bytes: %w", it.size, err)
 		}
-		o.sent = append(o.sent, sent{at, it.size, it.phase})
+		for range n {
+			o.sent = append(o.sent, sent{at, it.size, it.phase})
+		}
+		first += n
 	}
 	return nil
 }
 
-// transmit sends one packet. A message that an earlier one was refused is not about
-// this one.
+// unitOf returns how many of the items leave together.
+func unitOf(items []item) int {
+	n := 1
+	for n < len(items) && items[n] == items[0] {
+		n++
+	}
+	return n
+}
+
+// transmit sends one packet, or the packets of a unit. A message that an earlier one was
+// refused is not about this one.
 func transmit(from *End, b []byte) error {
 	for {
 		_, err := unix.Write(from.fd, b)
@@ -140,7 +160,7 @@ func clockOf(id int32) (int64, error) {
 func receive(to *End, o *observation, number uint32, most int, over func() bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	buf, control := make([]byte, 64), make([]byte, 128)
+	buf, control := make([]byte, 1<<16), make([]byte, 128)
 	for !over() {
 		n, controlSize, _, _, err := unix.Recvmsg(to.fd, buf, control, 0)
 		switch {
@@ -149,38 +169,52 @@ func receive(to *End, o *observation, number uint32, most int, over func() bool)
 		case err != nil:
 			return fmt.Errorf("receive probes: %w", err)
 		}
-		at, overflow, err := stamps(control[:controlSize])
+		said, err := parse(control[:controlSize])
 		if err != nil {
 			return err
 		}
-		o.overflow = max(o.overflow, overflow)
-		if n < leastPayload || binary.BigEndian.Uint32(buf) != magic || binary.BigEndian.Uint32(buf[4:]) != number {
-			continue
+		o.overflow = max(o.overflow, said.overflow)
+		segment := n
+		if said.segment > 0 {
+			segment = said.segment
 		}
-		if i := int(binary.BigEndian.Uint32(buf[8:])); i < most {
-			o.arrivals = append(o.arrivals, arrival{i, at})
+		for rest := buf[:n]; len(rest) >= leastPayload; rest = rest[min(segment, len(rest)):] {
+			if binary.BigEndian.Uint32(rest) != magic || binary.BigEndian.Uint32(rest[4:]) != number {
+				continue
+			}
+			if i := int(binary.BigEndian.Uint32(rest[8:])); i < most {
+				o.arrivals = append(o.arrivals, arrival{i, said.at})
+			}
 		}
 	}
 	return nil
 }
 
-// stamps reads when the kernel had a packet, and how many it had no room for.
-func stamps(control []byte) (at int64, overflow uint32, err error) {
+// ancillary is what the kernel says of what it gives.
+type ancillary struct {
+	at       int64  // when it had it, CLOCK_REALTIME, ns
+	overflow uint32 // packets that it had no room for, of all time
+	segment  int    // bytes of payload of each packet of a unit; 0: it is one packet
+}
+
+// parse reads the control messages.
+func parse(control []byte) (a ancillary, err error) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read a probe's time stamp: %w", err)
+		return a, fmt.Errorf("read a probe's time stamp: %w", err)
 	}
 	for _, m := range messages {
-		switch {
-		case m.Header.Level != unix.SOL_SOCKET:
-		case m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16:
-			at = int64(binary.NativeEndian.Uint64(m.Data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(m.Data[8:]))
-		case m.Header.Type == unix.SO_RXQ_OVFL && len(m.Data) >= 4:
-			overflow = binary.NativeEndian.Uint32(m.Data)
+		switch h := m.Header; {
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16:
+			a.at = int64(binary.NativeEndian.Uint64(m.Data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(m.Data[8:]))
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(m.Data) >= 4:
+			a.overflow = binary.NativeEndian.Uint32(m.Data)
+		case h.Level == unix.SOL_UDP && h.Type == unix.UDP_GRO && len(m.Data) >= 4:
+			a.segment = int(binary.NativeEndian.Uint32(m.Data))
 		}
 	}
-	if at == 0 {
-		return 0, 0, errors.New("read a probe's time stamp: the kernel gave none")
+	if a.at == 0 {
+		return a, errors.New("read a probe's time stamp: the kernel gave none")
 	}
-	return at, overflow, nil
+	return a, nil
 }

@@ -176,7 +176,7 @@ func TestNoRateWithoutAFullTrain(t *testing.T) {
 	for _, tt := range []struct {
 		rate emulation.Rate
 		want bool
-	}{{400 * mbit, true}, {599 * mbit, true}, {600 * mbit, false}, {1000 * mbit, false}, {0, false}} {
+	}{{400 * mbit, true}, {599 * mbit, true}, {1000 * mbit, true}, {1650 * mbit, true}, {2999 * mbit, true}, {3000 * mbit, false}, {0, false}} {
 		f := Short()
 		f.Packets = 500
 		r := request(emulation.Impairments{Rate: tt.rate, Delay: ms})
