@@ -33,6 +33,8 @@ type Capabilities struct {
 	Encrypted  bool   // needs Config.TLS
 	QLOG       bool   // writes the files that Config.QLOG asks for
 	Congestion string // congestion control in use by default, e.g. "cubic"
+	// Congestions and Schedulers are the names that Config takes; empty: none by name.
+	Congestions, Schedulers []string
 	// Probe says whether this machine can run the engine, in the calling
 	// process's network namespace: nil, or an error that wraps ErrUnsupported and
 	// says what to do. Nil means that it always can.
@@ -57,6 +59,9 @@ type Config struct {
 	TLS *tls.Config
 	// Congestion names the congestion control; empty means the engine's default.
 	Congestion string
+	// Scheduler names what chooses the path of data; empty means the engine's default.
+	// Engines without Capabilities.Schedulers return an error for any other.
+	Scheduler string
 	// QLOG is a folder, which must exist, for qlog files: one of each connection,
 	// whose name ends in ".sqlog", complete once its session is closed. Empty means
 	// none. Ignored by engines without Capabilities.QLOG.
@@ -106,6 +111,7 @@ type Stream interface {
 // engine cannot know is zero.
 type Stats struct {
 	Congestion string `json:"congestion,omitempty"` // control actually in use
+	Scheduler  string `json:"scheduler,omitempty"`  // actually in use
 	// Copied is how many bytes of stream payload the engine moved by memcpy, sent and
 	// received ones, encryption aside; nil: it does not count them.
 	Copied *uint64     `json:"copied_bytes,omitempty"`
@@ -114,11 +120,14 @@ type Stats struct {
 
 // PathStats is the part of one path.
 type PathStats struct {
-	Link            string        `json:"link"`
-	SRTT            time.Duration `json:"srtt_ns,omitempty"` // smoothed round-trip time
-	SentPackets     uint64        `json:"sent_packets,omitempty"`
-	ReceivedPackets uint64        `json:"received_packets,omitempty"`
-	LostPackets     uint64        `json:"lost_packets,omitempty"` // declared lost by the sender
-	ReinjectedBytes uint64        `json:"reinjected_bytes,omitempty"`
-	Dead            bool          `json:"dead,omitempty"` // given up during the session
+	Link             string        `json:"link"`
+	SRTT             time.Duration `json:"srtt_ns,omitempty"` // smoothed round-trip time
+	CongestionWindow uint64        `json:"cwnd_bytes,omitempty"`
+	BytesInFlight    uint64        `json:"in_flight_bytes,omitempty"`
+	SentPackets      uint64        `json:"sent_packets,omitempty"`
+	ReceivedPackets  uint64        `json:"received_packets,omitempty"`
+	LostPackets      uint64        `json:"lost_packets,omitempty"` // declared lost by the sender
+	ReinjectedBytes  uint64        `json:"reinjected_bytes,omitempty"`
+	Picks            uint64        `json:"scheduler_picks,omitempty"` // trains that the scheduler put on it
+	Dead             bool          `json:"dead,omitempty"`            // given up during the session
 }

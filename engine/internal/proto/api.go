@@ -51,6 +51,15 @@ type Config struct {
 	ECN bool
 	// Migration off makes a client's transport parameter say disable_active_migration.
 	DisableMigration bool
+	// Paths is how many paths the connection may have at a time, 2 to 16: the multipath
+	// extension. 0 and 1: it is off.
+	Paths int
+	// Scheduler names the choice of paths, one of sched.Names. Empty: its default.
+	Scheduler string
+	// NoReinject keeps data that a path owes from being sent on another one before it is
+	// lost.
+	NoReinject bool
+
 	// Tracer makes the tracer of a new connection, which is named by the destination
 	// connection ID of the client's first packet. It may return nil. nil: no traces.
 	Tracer func(side wire.Perspective, originalID wire.ConnID) Tracer
@@ -115,6 +124,17 @@ const (
 	AddressToken
 	// PathChanged: the connection uses Local and Remote now (migration).
 	PathChanged
+	// PathValidated: Path carries data from now on, between Local and Remote. On a server
+	// it also says that the client opened the path.
+	PathValidated
+	// PathFailed: Path stopped to acknowledge; PathRecovered: it does again.
+	PathFailed
+	PathRecovered
+	// PathClosed: Path is used no more; Err, a *wire.TransportError, says why.
+	PathClosed
+	// PathsAvailable: OpenPath has IDs again.
+	PathsAvailable
+
 	// Closed: the connection is over for the application, for the reason Err.
 	Closed
 	// Drained: nothing is left to do or to answer; the owner can forget it.
@@ -129,6 +149,7 @@ type Event struct {
 	ID            wire.ConnID
 	Token         wire.ResetToken
 	Data          []byte
+	Path          wire.PathID
 	Local, Remote netip.AddrPort
 	Err           error
 }

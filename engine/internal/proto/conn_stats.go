@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"net/netip"
+
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -21,18 +23,27 @@ type Stats struct {
 	EarlyData                         bool // 0-RTT was offered and accepted
 	Retried                           bool // the handshake went through a Retry
 	Copies                            copyCounts
+	Multipath                         bool   // both sides have the extension
+	Scheduler                         string // in use; empty without multipath
 }
 
 // PathStats is the part of one path.
 type PathStats struct {
-	ID wire.PathID
+	ID            wire.PathID
+	State         PathState
+	Local, Remote netip.AddrPort
+	Backup        bool
 	Metrics
 	MTU                          wire.ByteCount // UDP payload
 	SentPackets, ReceivedPackets uint64
 	LostPackets                  uint64
 	SentBytes, ReceivedBytes     uint64 // UDP payload
-	ECN                          bool   // packets are marked
-	Validated                    bool
+	// ReinjectedBytes were sent on the path while another one owed them.
+	ReinjectedBytes uint64
+	Picks           uint64 // trains of data that the scheduler put on it
+	Failures        int    // how often it was given up for dead
+	ECN             bool   // packets are marked
+	Validated       bool
 }
 
 func (c *Conn) metrics() Metrics {
@@ -54,7 +65,7 @@ func (c *Conn) Stats() Stats {
 		Trains: c.stats.trains, SentDatagrams: c.stats.sentDatagrams,
 		EarlyData: c.early == earlyAccepted, Retried: c.retried,
 		Paths: []PathStats{{
-			ID: p.id, Metrics: c.metrics(), MTU: p.mtu.size(),
+			ID: p.id, State: PathActive, Local: p.local, Remote: p.tuple.remote, Metrics: c.metrics(), MTU: p.mtu.size(),
 			SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
 			SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
 			ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
