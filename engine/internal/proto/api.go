@@ -56,6 +56,8 @@ type Config struct {
 	Paths int
 	// Scheduler names the choice of paths, one of sched.Names. Empty: its default.
 	Scheduler string
+	// KeepWarm has each path asked for a sign of life after so long without one. 0: never.
+	KeepWarm time.Duration
 	// NoReinject keeps data that a path owes from being sent on another one before it is
 	// lost.
 	NoReinject bool

@@ -92,8 +92,8 @@ func TestEarlyDataAfterRetry(t *testing.T) {
 	x.check()
 	p.handshake()
 	p.idle(100 * time.Millisecond)
-	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path.lostPackets != 0 {
-		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path.lostPackets)
+	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path0.lostPackets != 0 {
+		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path0.lostPackets)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestNATRebinding(t *testing.T) {
 			// The client knows nothing of it: what goes to the new address reaches it.
 			e := p.ends[wire.Client]
 			e.addr = tt.to
-			e.conn.path.local = tt.to
+			e.conn.path0.local = tt.to
 			p.run(time.Minute, x.done)
 			x.check()
 			if _, remote := p.server().Addresses(); remote != tt.to || !p.server().path.amp.validated() {

@@ -217,7 +217,7 @@ func TestInitialFlood(t *testing.T) {
 			for c.AppendTransmit(at, &tr) {
 			}
 		}
-		if p := c.path; p.amp.out > amplificationFactor*p.amp.in {
+		if p := c.path0; p.amp.out > amplificationFactor*p.amp.in {
 			t.Errorf("%d bytes sent for %d", p.amp.out, p.amp.in)
 		}
 		for ev, ok := c.NextEvent(); ok; ev, ok = c.NextEvent() {

@@ -89,7 +89,7 @@ func newScripted(t testing.TB, underTest wire.Perspective, at stage, pc pairConf
 	p.air, p.fate = nil, nil
 	p.ends[underTest.Peer()].conn = nil // it says nothing of its own any more
 	t.Cleanup(func() { s.real.Close(p.now, 0, "") })
-	s.at = s.conn.path.tuple
+	s.at = s.conn.path0.tuple
 	s.dst, s.src = s.conn.local.InitialSrcID, s.real.local.InitialSrcID
 	id := s.conn.originalID
 	if s.conn.retried {
