@@ -204,7 +204,7 @@ func TestBlackHoleByLosses(t *testing.T) {
 				if tt.arrive {
 					s.conn.outcome.Acked = append(s.conn.outcome.Acked, recovery.Sent{Number: 101 + 2*n, Size: size})
 				}
-				s.conn.settle(s.now(), recovery.SpaceApplication)
+				s.conn.settle(s.now(), s.conn.path0, recovery.SpaceApplication)
 			}
 			now := s.conn.path0.mtu.size()
 			if (now == minUDPPayload) != tt.want {

@@ -344,7 +344,7 @@ func TestCryptoBehindTheLastMessage(t *testing.T) {
 	s := newScripted(t, wire.Client, greeted, pairConfig{})
 	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: 5000, Data: []byte{1}})
 	s.wantFine()
-	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path.spaces[recovery.SpaceInitial].crypto.out})
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path0.spaces[recovery.SpaceInitial].crypto.out})
 	s.wantClose(wire.ProtocolViolation)
 }
 

@@ -29,7 +29,7 @@ func TestBeginPacket(t *testing.T) {
 			app := &s.conn.path0.spaces[recovery.SpaceApplication]
 			app.next, app.skip = tt.next, wire.NoPacket
 			header := len(wire.AppendShort(nil, s.conn.path0.peer.current(), 0, 0, wire.PacketNumberLen(100, s.conn.path0.det.LargestAcked(recovery.SpaceApplication))))
-			if _, got := s.conn.beginPacket(wire.PacketOneRTT, nil, header+tt.room+tagSize); got != tt.want {
+			if _, got := s.conn.beginPacket(s.conn.path0, wire.PacketOneRTT, nil, header+tt.room+tagSize); got != tt.want {
 				t.Errorf("begun %v, want %v", got, tt.want)
 			}
 		})

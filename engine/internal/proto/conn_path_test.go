@@ -149,7 +149,7 @@ func TestUnansweredMoveIsTakenBack(t *testing.T) {
 	if _, remote := s.conn.Addresses(); remote != stranger {
 		t.Fatalf("the connection stays at %v", remote)
 	}
-	s.waits(3 * s.conn.challengePeriod())
+	s.waits(3 * s.conn.challengePeriod(s.conn.path0))
 	if _, remote := s.conn.Addresses(); remote != clientAddr || !s.conn.path0.amp.validated() {
 		t.Errorf("the connection is at %v, validated %v; want %v", remote, s.conn.path0.amp.validated(), clientAddr)
 	}

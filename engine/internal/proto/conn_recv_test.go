@@ -132,7 +132,7 @@ func TestCoalescedPacketsStandAlone(t *testing.T) {
 // complete.
 func TestOneRTTWaitsForTheHandshake(t *testing.T) {
 	s := newScripted(t, wire.Server, greeted, pairConfig{})
-	finished := s.real.path.spaces[recovery.SpaceHandshake].crypto.out
+	finished := s.real.path0.spaces[recovery.SpaceHandshake].crypto.out
 	s.sends(wire.Stream{ID: wire.NewStreamID(wire.Client, wire.Bidi, 0), Data: []byte("early bird")})
 	if _, ok := s.conn.AcceptStream(wire.Bidi); ok || s.conn.complete {
 		t.Fatal("1-RTT data was taken before the handshake was complete")

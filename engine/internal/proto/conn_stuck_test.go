@@ -132,7 +132,7 @@ func TestSecondValidationThroughABlackout(t *testing.T) {
 	e.conn.Ping()
 	// The PING is small, and so is the challenge that it pays for.
 	p.run(time.Second, func() bool { return p.ends[wire.Server].seen[PathChanged] == 1 })
-	if !p.server().path.challenge.running() {
+	if !p.server().path0.challenge.running() {
 		t.Fatal("there is no second validation")
 	}
 	p.fate = func(wire.Perspective, *flying) (int, time.Duration) { return 0, 0 }
@@ -141,7 +141,7 @@ func TestSecondValidationThroughABlackout(t *testing.T) {
 	x := newTransfer(p, wire.Client, 1, 100_000)
 	p.run(20*time.Second, x.done)
 	x.check()
-	p.run(20*time.Second, func() bool { return !p.server().path.challenge.running() })
+	p.run(20*time.Second, func() bool { return !p.server().path0.challenge.running() })
 }
 
 // A peer that has a path validated before it sends on it acknowledges nothing there,
@@ -165,7 +165,7 @@ func TestChallengeBehindAFullWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.idle(100 * time.Millisecond)
-	if d := p.client().path.det; d.BytesInFlight()+minUDPPayload <= d.State().Window {
+	if d := p.client().path0.det; d.BytesInFlight()+minUDPPayload <= d.State().Window {
 		t.Fatal("the window is not full")
 	}
 	c := p.server()

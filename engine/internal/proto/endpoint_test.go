@@ -148,7 +148,7 @@ func TestRetryToken(t *testing.T) {
 			t.Errorf("%s: opened %v", tt.name, r.New)
 		}
 		if tt.opens {
-			if !r.Conn.path.amp.validated() {
+			if !r.Conn.path0.amp.validated() {
 				t.Errorf("%s: the address is not validated", tt.name)
 			}
 			r.Conn.Close(1, 0, "")

@@ -87,7 +87,7 @@ func TestPacketsThatWaitAreTaken(t *testing.T) {
 	if len(s.conn.waiting) != 4 || s.conn.complete {
 		t.Fatalf("%d packets wait, complete %v; want 4 and false", len(s.conn.waiting), s.conn.complete)
 	}
-	finished := s.real.path.spaces[recovery.SpaceHandshake].crypto.out
+	finished := s.real.path0.spaces[recovery.SpaceHandshake].crypto.out
 	s.sendsIn(wire.PacketHandshake, wire.Crypto{Data: finished})
 	if s.conn.err != nil {
 		t.Fatalf("ended with %v", s.conn.err)

@@ -97,8 +97,8 @@ func newScripted(t testing.TB, underTest wire.Perspective, at stage, pc pairConf
 	}
 	s.initialSeal, s.initialOpen = handshake.InitialKeys(wire.Version1, id, underTest.Peer())
 	for i := range s.next {
-		s.next[i] = s.real.path.spaces[i].next
-		s.largest[i] = s.real.path.spaces[i].acks.largest()
+		s.next[i] = s.real.path0.spaces[i].next
+		s.largest[i] = s.real.path0.spaces[i].acks.largest()
 	}
 	s.drain()
 	s.got = nil
