@@ -32,7 +32,7 @@ const (
 	refMaxPathID       // in off
 	refPathsBlocked    // limit in off
 	refPathCIDsBlocked // next sequence number in off
-	refDone // settled: acknowledged or lost
+	refDone            // settled: acknowledged or lost
 )
 
 // frameRef is what a sent packet carried: enough to send the newest state again

@@ -21,6 +21,7 @@ const (
 	defaultConnWindow       = 1 << 20
 	defaultMaxConnWindow    = 32 << 20
 	defaultSendBuffer       = 4 << 20
+	defaultMaxSendBuffer    = 64 << 20
 	defaultStreams          = 100
 	defaultCongestion       = "cubic"
 )
@@ -69,6 +70,7 @@ func (c *Config) validate() error {
 		{"connection window", c.ConnWindow},
 		{"largest connection window", c.MaxConnWindow},
 		{"send buffer", c.SendBuffer},
+		{"largest send buffer", c.MaxSendBuffer},
 		{"datagram size", c.MaxDatagram},
 	} {
 		if n.v < 0 {
@@ -99,6 +101,7 @@ func (c Config) withDefaults() Config {
 	orBytes(&c.ConnWindow, max(defaultConnWindow, c.StreamWindow))
 	orBytes(&c.MaxConnWindow, max(defaultMaxConnWindow, c.ConnWindow, c.MaxStreamWindow))
 	orBytes(&c.SendBuffer, defaultSendBuffer)
+	orBytes(&c.MaxSendBuffer, max(defaultMaxSendBuffer, c.SendBuffer))
 	orBytes(&c.MaxUDPPayload, maxUDPPayload)
 	orStreams(&c.MaxBidiStreams)
 	orStreams(&c.MaxUniStreams)

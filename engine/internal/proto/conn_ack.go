@@ -56,6 +56,7 @@ func (c *Conn) settle(now clock.Time, p *path, sp recovery.Space) {
 	if out.RTTUpdated {
 		rtt := p.det.RTT()
 		c.streams.setRTT(c.largestRTT())
+		c.growSendBuffer()
 		p.spaces[recovery.SpaceApplication].acks.setRTT(rtt.Smoothed)
 		if c.keys.oneRTT != nil {
 			c.keys.oneRTT.SetPTO(c.pto())

@@ -7,7 +7,9 @@ import (
 )
 
 // event clears the scratch event and returns it, or nil without a tracer.
-func (c *Conn) event(now clock.Time, kind TraceKind) *TraceEvent { return c.eventOf(now, c.path0, kind) }
+func (c *Conn) event(now clock.Time, kind TraceKind) *TraceEvent {
+	return c.eventOf(now, c.path0, kind)
+}
 
 // eventOf is event for one that is a path's.
 func (c *Conn) eventOf(now clock.Time, p *path, kind TraceKind) *TraceEvent {

@@ -188,6 +188,23 @@ func (c *Conn) largestRTT() time.Duration {
 	return most
 }
 
+// growSendBuffer has the streams accept what all paths carry in twice the largest round
+// trip: what one path still owes, the others' data waits for (Barré, Paasch, Bonaventure,
+// NETWORKING 2011).
+func (c *Conn) growSendBuffer() {
+	if len(c.open) < 2 {
+		return
+	}
+	var perSecond float64
+	for _, p := range c.open {
+		if rtt := p.det.RTT(); rtt.HasSample && rtt.Smoothed > 0 {
+			perSecond += float64(p.det.State().Window) / rtt.Smoothed.Seconds()
+		}
+	}
+	want := wire.ByteCount(2 * perSecond * c.largestRTT().Seconds())
+	c.streams.sendBuffer = max(c.streams.sendBuffer, uint64(min(want, c.cfg.MaxSendBuffer)))
+}
+
 // closingPath returns the path to say the close on.
 func (c *Conn) closingPath() *path {
 	best := c.path0

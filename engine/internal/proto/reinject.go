@@ -46,7 +46,7 @@ func (q *copyQueue) pop() {
 const (
 	// reinjectShare bounds what is sent again while it may still arrive, in parts of what
 	// was sent, reinjectLeast is allowed in any case.
-	reinjectShare               = 0.025
+	reinjectShare                = 0.025
 	reinjectLeast wire.ByteCount = 96 << 10
 )
 

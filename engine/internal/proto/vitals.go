@@ -50,7 +50,7 @@ func (c *Conn) suspectDeadline(p *path) clock.Time {
 		return clock.Never
 	}
 	t := v.ask.OrNever()
-	if v.suspect || p.state == PathDead || len(c.open) < 2 {
+	if v.suspect || p.state != PathActive || !c.bonded(p) {
 		return t
 	}
 	oldest, ok := p.det.OldestEliciting(recovery.SpaceApplication)
