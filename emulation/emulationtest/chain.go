@@ -116,11 +116,11 @@ func (c Chain) BurstDeviation() float64 {
 
 // PacketsForBurst returns how many packets it takes for their mean burst to lie within
 // that share of MeanBurst, with all but the two-sided probability outside: to the
-// normal approximation, and at least ten bursts' worth.
+// normal approximation, and at least twenty bursts' worth.
 func (c Chain) PacketsForBurst(within, outside float64) int {
 	mean := c.MeanBurst()
 	root := Quantile(1-outside/2) * c.BurstDeviation() / (within * mean)
-	return int(math.Ceil(max(10, root*root) * mean / c.Loss()))
+	return int(math.Ceil(max(20, root*root) * mean / c.Loss()))
 }
 
 // Interval returns where the number of losses among n packets lies with all but the

@@ -41,7 +41,7 @@ func TestChainKnown(t *testing.T) {
 	near(t, "isolated loss", c.Loss(), 0.2/1.2, 1e-12)
 	near(t, "isolated burst", c.MeanBurst(), 1, 1e-9)
 	near(t, "its deviation", c.BurstDeviation(), 0, 1e-6)
-	near(t, "packets for ten of them", float64(c.PacketsForBurst(0.1, 0.01)), 60, 1)
+	near(t, "packets for twenty of them", float64(c.PacketsForBurst(0.1, 0.01)), 120, 1)
 	// A chain that goes round and round.
 	c = Chain{[][]float64{{0, 1}, {1, 0}}, []float64{0, 1}}
 	near(t, "every other", c.Loss(), 0.5, 1e-12)
