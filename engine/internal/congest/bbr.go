@@ -8,7 +8,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// The states of bbr (draft-ietf-ccwg-bbr, section "State Transition Diagram").
+// The states of bbr (draft-ietf-ccwg-bbr, section 5.1.1).
 type bbrState uint8
 
 const (
@@ -21,8 +21,7 @@ const (
 	bbrProbeRTT
 )
 
-// bbrModes are the gains and names of the states: the table of section "Summary of
-// Control Behavior in the State Machine".
+// bbrModes are the gains and names of the states: the table of section 5.6.1.
 var bbrModes = [...]struct {
 	phase        string
 	pacing, cwnd float64
@@ -36,7 +35,7 @@ var bbrModes = [...]struct {
 	bbrProbeRTT: {"probe_rtt", 1, 0.5},
 }
 
-// Constants of section "Core Algorithm Design Parameters" and those after it.
+// Constants of section 2.8 and those after it.
 const (
 	bbrLossThresh       = 0.02
 	bbrBeta             = 0.7
@@ -89,7 +88,7 @@ func newBBR(c Config) *bbr {
 	b.lastLost = wire.NoPacket
 	b.resetShortTermModel()
 	b.cwnd = b.initialCwnd()
-	// Section "Pacing Rate": as if the RTT were 1 ms, until it is known.
+	// Section 5.6.2: as if the RTT were 1 ms, until it is known.
 	b.initPacingRate(time.Millisecond)
 	return b
 }
@@ -111,7 +110,7 @@ func (b *bbr) OnSent(now clock.Time, s Sent) {
 	}
 }
 
-// restartFromIdle is section "Restarting From Idle".
+// restartFromIdle is section 5.4.
 func (b *bbr) restartFromIdle(now clock.Time) {
 	b.idleRestart = true
 	b.extraAckedStart = now
@@ -124,7 +123,7 @@ func (b *bbr) restartFromIdle(now clock.Time) {
 }
 
 // OnAck updates the model and the state, then what follows from them: section
-// "Per-ACK Steps".
+// 5.2.3.
 func (b *bbr) OnAck(now clock.Time, a Ack) {
 	b.delivered = a.Delivered
 	b.fresh = false
@@ -170,7 +169,7 @@ func (b *bbr) SetDatagram(size wire.ByteCount) {
 func (b *bbr) State() State {
 	s := State{
 		Window: b.cwnd, PacingRate: max(int64(b.pacingRate), 1), Phase: bbrModes[b.state].phase,
-		// Section "ProbeRTT Logic": low rates meanwhile are of our own making.
+		// Section 5.3.4.3: low rates meanwhile are of our own making.
 		SelfLimited: b.state == bbrProbeRTT,
 	}
 	if b.fullBWReached {
@@ -179,7 +178,7 @@ func (b *bbr) State() State {
 	return s
 }
 
-// updateRound is section "BBR.round_count".
+// updateRound is section 5.5.1.
 func (b *bbr) updateRound(a *Ack) {
 	b.roundStart = a.Rate.PriorDelivered >= b.nextRoundDelivered
 	if !b.roundStart {

@@ -6,7 +6,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// bbrControl is what bbr decides (section "Updating Control Parameters").
+// bbrControl is what bbr decides (draft-ietf-ccwg-bbr, section 5.6).
 type bbrControl struct {
 	cwnd        wire.ByteCount
 	priorCwnd   wire.ByteCount // last known good one
@@ -14,10 +14,10 @@ type bbrControl struct {
 	sendQuantum wire.ByteCount
 }
 
-// maxQuantum is 64 KBytes of section "Send Quantum".
+// maxQuantum is 64 KBytes of section 5.6.3.
 const maxQuantum wire.ByteCount = 64 << 10
 
-// initPacingRate is section "Pacing Rate", before there is a rate sample.
+// initPacingRate is section 5.6.2, before there is a rate sample.
 func (b *bbr) initPacingRate(srtt time.Duration) {
 	b.pacingRate = bbrModes[bbrStartup].pacing * float64(b.initialCwnd()) / max(srtt, 1).Seconds()
 	b.setSendQuantum()
@@ -32,14 +32,14 @@ func (b *bbr) setPacingRate(gain float64) {
 	}
 }
 
-// setSendQuantum is section "Send Quantum". The pacer has trains of its own; this is
+// setSendQuantum is section 5.6.3. The pacer has trains of its own; this is
 // the allowance for them.
 func (b *bbr) setSendQuantum() {
 	quantum := min(volume(b.pacingRate, time.Millisecond), maxQuantum)
 	b.sendQuantum = max(quantum, 2*b.datagram)
 }
 
-// setCwnd is sections "cwnd Adjustment Mechanism" and "Modulating cwnd in ProbeRTT".
+// setCwnd is sections 5.6.4.6 and 5.6.4.5.
 func (b *bbr) setCwnd(a *Ack) {
 	limit := b.quantizationBudget(b.bdpMultiple(b.bw, bbrModes[b.state].cwnd) + wire.ByteCount(b.extraAcked.max()))
 	switch {
@@ -55,7 +55,7 @@ func (b *bbr) setCwnd(a *Ack) {
 	b.boundCwnd()
 }
 
-// boundCwnd is section "Bounding cwnd Based on Recent Congestion".
+// boundCwnd is section 5.6.4.7.
 func (b *bbr) boundCwnd() {
 	limit := noVolume
 	switch b.state {

@@ -5,8 +5,8 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// bbrSignals are what bbr knows of congestion (section "State for Responding to
-// Congestion").
+// bbrSignals are what bbr knows of congestion (draft-ietf-ccwg-bbr, section
+// 2.10).
 type bbrSignals struct {
 	// The largest rate and volume delivered in this round trip.
 	bwLatest       float64
@@ -25,8 +25,7 @@ type bbrSignals struct {
 	recovering    bool
 }
 
-// OnPacketLost implements PacketLossObserver: section "Probing for Bandwidth In
-// ProbeBW".
+// OnPacketLost implements PacketLossObserver: section 5.5.10.2.
 func (b *bbr) OnPacketLost(now clock.Time, p LostPacket) {
 	b.noteLoss(p.Delivered)
 	if p.Number != b.lastLost+1 {
@@ -41,7 +40,7 @@ func (b *bbr) OnPacketLost(now clock.Time, p LostPacket) {
 // OnLoss begins a recovery period.
 func (b *bbr) OnLoss(now clock.Time, l Loss) {
 	if l.CE {
-		// Section "ECN": MUST treat CE marks as congestion.
+		// draft-ietf-ccwg-bbr, section 3.7: MUST treat CE marks as congestion.
 		b.noteLoss(l.Delivered)
 	}
 	if l.LargestSent > b.recoveryStart {
@@ -49,8 +48,7 @@ func (b *bbr) OnLoss(now clock.Time, l Loss) {
 		b.recoveryStart, b.recovering = now, true
 	}
 	if l.Persistent {
-		// Section "Modulating cwnd in Loss Recovery": upon a retransmission timeout, a single
-		// packet. RFC 9002, section 7.6.2: the window MUST be reduced to the minimum.
+		// Section 5.6.4.4: upon a retransmission timeout, a single packet. RFC 9002, section 7.6.2: the window MUST be reduced to the minimum.
 		b.saveCwnd()
 		b.recoveryStart, b.recovering = now, true
 		b.cwnd = minimumWindow(b.datagram)
@@ -96,7 +94,7 @@ func inflightAtLoss(p LostPacket) wire.ByteCount {
 	return wire.ByteCount(inflight + prefix)
 }
 
-// updateLatestDeliverySignals is section "When not Probing for Bandwidth".
+// updateLatestDeliverySignals is section 5.5.10.3.
 func (b *bbr) updateLatestDeliverySignals(a *Ack) {
 	b.bwLatest = max(b.bwLatest, float64(a.Rate.Rate))
 	b.inflightLatest = max(b.inflightLatest, a.deliveredSince())

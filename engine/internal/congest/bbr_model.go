@@ -7,8 +7,8 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// bbrModel is what bbr knows of the path (sections "Network Path Model Parameters" and
-// "Updating Network Path Model Parameters").
+// bbrModel is what bbr knows of the path (draft-ietf-ccwg-bbr, sections 2.9 and
+// 5.5).
 type bbrModel struct {
 	bw float64 // the lesser of maxBW and bwShortterm
 	// maxBWFilter has the largest rate of the previous and of this cycle of ProbeBW.
@@ -28,7 +28,7 @@ type bbrModel struct {
 
 func (m *bbrModel) maxBW() float64 { return max(m.maxBWFilter[0], m.maxBWFilter[1]) }
 
-// updateMaxBW is section "Updating the BBR.max_bw Max Filter".
+// updateMaxBW is section 5.5.5.
 func (m *bbrModel) updateMaxBW(a *Ack) {
 	rate := float64(a.Rate.Rate)
 	if rate > 0 && (rate >= m.maxBW() || !a.AppLimited) {
@@ -49,7 +49,7 @@ func (m *bbrModel) resetShortTermModel() {
 
 func (m *bbrModel) resetFullBW() { m.fullBW, m.fullBWCount, m.fullBWNow = 0, 0, false }
 
-// updateAckAggregation is section "BBR.extra_acked": how much more is acknowledged at
+// updateAckAggregation is section 5.5.9: how much more is acknowledged at
 // once than the rate explains.
 func (b *bbr) updateAckAggregation(now clock.Time, a *Ack) {
 	expected := volume(b.bw, now.Sub(b.extraAckedStart))
@@ -65,8 +65,8 @@ func (b *bbr) updateAckAggregation(now clock.Time, a *Ack) {
 	b.extraAcked.update(int64(extra), b.roundCount, length)
 }
 
-// checkFullBW looks for a plateau of the rate: section "Exiting Acceleration Based on
-// Bandwidth Plateau". An acknowledgment without a rate says nothing.
+// checkFullBW looks for a plateau of the rate: section 5.3.1.2. An acknowledgment
+// without a rate says nothing.
 func (b *bbr) checkFullBW(a *Ack) {
 	if b.fullBWNow || !b.roundStart || a.AppLimited || a.Rate.Rate == 0 {
 		return
@@ -81,7 +81,7 @@ func (b *bbr) checkFullBW(a *Ack) {
 	b.fullBWReached = b.fullBWReached || b.fullBWNow
 }
 
-// checkStartupDone is section "Startup".
+// checkStartupDone is section 5.3.1.
 func (b *bbr) checkStartupDone(a *Ack) {
 	if b.state != bbrStartup {
 		return
@@ -92,8 +92,8 @@ func (b *bbr) checkStartupDone(a *Ack) {
 	}
 }
 
-// checkStartupHighLoss is section "Exiting Startup Based on Packet Loss", at the end
-// of a round trip that began with a loss.
+// checkStartupHighLoss is section 5.3.1.3, at the end of
+// a round trip that began with a loss.
 func (b *bbr) checkStartupHighLoss(a *Ack) {
 	if b.fullBWReached || !b.lossRoundStart || !b.recovering {
 		return
@@ -106,7 +106,7 @@ func (b *bbr) checkStartupHighLoss(a *Ack) {
 	b.inflightLongterm = max(b.bdp(), b.inflightLatest)
 }
 
-// checkDrainDone is section "Drain".
+// checkDrainDone is section 5.3.2.
 func (b *bbr) checkDrainDone(now clock.Time, a *Ack) {
 	if b.state == bbrDrain && (a.InFlight <= b.inflight(b.bw, 1) || b.roundCount > b.drainStartRound+3) {
 		b.startDown(now)
@@ -121,7 +121,7 @@ func (b *bbr) bdp() wire.ByteCount {
 	return volume(b.bw, b.minRTT)
 }
 
-// bdpMultiple is BDPMultiple of section "Computing BBR.max_inflight".
+// bdpMultiple is BDPMultiple of section 5.6.4.2.
 func (b *bbr) bdpMultiple(bw, gain float64) wire.ByteCount {
 	if b.minRTT == noRTT {
 		return b.initialCwnd()
@@ -136,7 +136,7 @@ func (b *bbr) inflight(bw, gain float64) wire.ByteCount {
 
 // quantizationBudget makes room for what leaves and is acknowledged in lumps.
 func (b *bbr) quantizationBudget(limit wire.ByteCount) wire.ByteCount {
-	// Section "QUIC Offload Budget": the send quantum.
+	// Section 5.5.8.2: the send quantum.
 	limit = max(limit, b.sendQuantum, b.minPipe())
 	if b.state == bbrUp {
 		limit += 2 * b.datagram

@@ -7,8 +7,8 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// ackPhase is what acknowledgments say of a probe for bandwidth (section "ProbeBW
-// State").
+// ackPhase is what acknowledgments say of a probe for bandwidth (draft-ietf-ccwg-bbr,
+// section 2.14).
 type ackPhase uint8
 
 const (
@@ -35,7 +35,7 @@ type bbrProbe struct {
 	prevTooHigh, prevPrecautionary bool
 }
 
-// startDown also enters ProbeBW (section "ProbeBW Algorithm Details").
+// startDown also enters ProbeBW (section 5.3.3.9).
 func (b *bbr) startDown(now clock.Time) {
 	b.resetCongestionSignals()
 	b.probeUpAckedPerInc = noVolume
@@ -89,8 +89,7 @@ func (b *bbr) updateCyclePhase(now clock.Time, a *Ack) {
 	}
 }
 
-// timeToProbe starts a probe when it is time: section "Time Scale for Bandwidth
-// Probing".
+// timeToProbe starts a probe when it is time: section 5.3.3.8.
 func (b *bbr) timeToProbe(now clock.Time) bool {
 	rounds := min(b.targetInflight()/b.datagram, 63)
 	if now <= b.cycleStamp.Add(b.probeWait) && b.roundsSinceProbeUp < uint64(rounds) {
@@ -117,8 +116,7 @@ func (b *bbr) timeToCruise(a *Ack) bool {
 	return a.InFlight <= b.inflightWithHeadroom() && a.InFlight <= b.inflight(b.maxBW(), 1)
 }
 
-// timeToGoDown reports whether Up is over: section "Exit Conditions for Bandwidth
-// Probing".
+// timeToGoDown reports whether Up is over: section 5.3.3.7.
 func (b *bbr) timeToGoDown(a *Ack) bool {
 	if b.prevTooHigh && a.InFlight >= b.inflightLongterm {
 		b.prevPrecautionary = true
@@ -177,7 +175,7 @@ func (b *bbr) adaptLongTermModel(a *Ack) bool {
 		if b.probingBW() && !a.AppLimited {
 			b.advanceMaxBWFilter()
 		}
-		// Section "Precautionary Bandwidth Probing": the cautious probe went well.
+		// Section 5.3.3.6: the cautious probe went well.
 		if b.probingBW() && b.prevPrecautionary && !b.prevTooHigh {
 			b.startRefill()
 			return true

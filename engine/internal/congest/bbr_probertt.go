@@ -6,8 +6,8 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 )
 
-// bbrRTT is the estimate of the path's delay and the schedule of ProbeRTT (section
-// "ProbeRTT and min_rtt Parameters and State").
+// bbrRTT is the estimate of the path's delay and the schedule of ProbeRTT (draft-ietf-ccwg-bbr,
+// section 2.16).
 type bbrRTT struct {
 	minRTT      time.Duration // noRTT: not known
 	minRTTStamp clock.Time
@@ -20,7 +20,7 @@ type bbrRTT struct {
 	idleRestart       bool
 }
 
-// updateMinRTT is section "ProbeRTT Logic".
+// updateMinRTT is section 5.3.4.3.
 func (b *bbr) updateMinRTT(now clock.Time, a *Ack) {
 	b.probeRTTExpired = now > b.probeRTTMinStamp.Add(bbrProbeRTTInterval)
 	if a.LatestRTT > 0 && (a.LatestRTT < b.probeRTTMinDelay || b.probeRTTExpired) {
@@ -65,7 +65,7 @@ func (b *bbr) handleProbeRTT(now clock.Time, a *Ack) {
 	}
 }
 
-// checkProbeRTTDone leaves ProbeRTT when it is time (section "Exiting ProbeRTT").
+// checkProbeRTTDone leaves ProbeRTT when it is time (section 5.3.4.4).
 func (b *bbr) checkProbeRTTDone(now clock.Time) {
 	if b.probeRTTDone == 0 || now <= b.probeRTTDone {
 		return
