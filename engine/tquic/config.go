@@ -14,7 +14,8 @@ import (
 // Config is what connections and endpoints are made with. Zero values stand for the
 // defaults that each field names; a nil *Config is the zero value.
 type Config struct {
-	// Congestion names the congestion control: "newreno" or "cubic". Empty: "cubic".
+	// Congestion names the congestion control: "newreno", "cubic", "bbr", or one that
+	// couples the paths of a connection: "lia", "olia", "balia". Empty: "cubic".
 	Congestion string
 
 	// IdleTimeout ends a connection that heard nothing for so long; the peer may ask for

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/congest"
 )
 
 // What the engine's connections are made with beyond the defaults.
@@ -30,7 +32,9 @@ type lab struct{}
 func (lab) Name() string { return engineName }
 
 func (lab) Capabilities() engine.Capabilities {
-	return engine.Capabilities{Encrypted: true, QLOG: true, Congestion: engineCongestion}
+	return engine.Capabilities{
+		Encrypted: true, QLOG: true, Congestion: engineCongestion, Congestions: congest.Names(),
+	}
 }
 
 // check returns what is wrong with c, all of it.
@@ -45,8 +49,8 @@ func (lab) check(c engine.Config) error {
 	if c.TLS == nil {
 		errs = append(errs, errors.New("no TLS settings given: QUIC is always encrypted"))
 	}
-	if known := []string{"", "cubic", "newreno"}; !slices.Contains(known, c.Congestion) {
-		errs = append(errs, fmt.Errorf("congestion control %q: %w: choose cubic or newreno", c.Congestion, engine.ErrUnsupported))
+	if names := congest.Names(); c.Congestion != "" && !slices.Contains(names, c.Congestion) {
+		errs = append(errs, fmt.Errorf("congestion control %q: %w: choose one of %s", c.Congestion, engine.ErrUnsupported, strings.Join(names, ", ")))
 	}
 	return wrap(errors.Join(errs...))
 }
