@@ -42,7 +42,8 @@ type frameRef struct {
 	kind   frameKind
 	fin    bool
 	copy   bool // sent while another path owed it
-	copied bool // its data is to be sent, or was, on another path: that is taken to be lost instead
+	queued bool // its data waits to be copied to another path
+	copied bool // its data was sent, or is to be sent anew, on another path: that is taken to be lost instead
 	n      uint32
 	off    uint64
 	stream *Stream // of stream frames, else nil

@@ -161,10 +161,10 @@ func (c *Conn) copyTail(now clock.Time, p, fast *path, room wire.ByteCount) wire
 	var taken wire.ByteCount
 	for i := log.next; i > log.first && float64(taken) < most; i-- {
 		r := log.at(i - 1)
-		if r.kind != refStream || r.copied || r.copy {
+		if r.kind != refStream || r.copied || r.queued || r.copy {
 			continue
 		}
-		r.copied = true
+		r.queued = true
 		fast.copies.push(copyOf{from: p, ref: i - 1})
 		taken += wire.ByteCount(r.n)
 	}
@@ -204,6 +204,8 @@ func (c *Conn) appendCopies(w *builder) bool {
 			sent := uint64(n)
 			w.path.reinjected += sent
 			c.stats.reinjected += sent
+			// Only now: what is lost while its copy waits must be sent again.
+			r.copied = r.copied || e.done >= r.n
 		}
 		if n == 0 || e.done >= r.n {
 			q.pop()
