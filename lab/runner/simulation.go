@@ -65,6 +65,7 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 		Sender:      sim.Server,
 		Connections: w.Connections,
 		Congestion:  p.arm.Congestion,
+		Scheduler:   p.arm.Scheduler,
 		KeepAlive:   simulatedKeepAlive,
 		SetUp:       s.Patience,
 		Bound:       transferBound(w, p.arm.paths, s.Experiment.To, s.Patience),

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,46 @@ func checkSimulated(t *testing.T, trial results.Trial, bytes int64) {
 	// What it costs to compute is unknown, not nothing.
 	if diff := cmp.Diff([2]results.Usage{}, [2]results.Usage{trial.Sender, trial.Receiver}); diff != "" {
 		t.Errorf("%v: usage in virtual time (-none +got):\n%s", trial.Arm, diff)
+	}
+}
+
+// bonding stands for tquic with several paths.
+type bonding struct{ simulated }
+
+func (bonding) Capabilities() engine.Capabilities {
+	return engine.Capabilities{Multipath: true, Encrypted: true, QLOG: true, Congestion: "cubic"}
+}
+
+// A multipath engine uses all links at once; pinned to one, or alone, that one.
+func TestSimulatedRunOverSeveralLinks(t *testing.T) {
+	c := simConfig(t, "tquic", "tquic@wifi")
+	c.Engines = engine.NewRegistry(bonding{})
+	c.Alone = true
+	s, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arms []string
+	for _, trial := range s.Trials {
+		arms = append(arms, strings.Join(trial.Arm.Paths, "+"))
+		if len(trial.Arm.Paths) == 1 {
+			checkSimulated(t, trial, c.Experiment.Workload.Bytes)
+			continue
+		}
+		if trial.Error != "" || !trial.Intact || trial.Bytes != c.Experiment.Workload.Bytes || trial.AggregationBenefit == nil {
+			t.Errorf("both links: error %q, intact %v, %d bytes, benefit %v; want all of it, intact, with a benefit", trial.Error, trial.Intact, trial.Bytes, trial.AggregationBenefit)
+		}
+		share := 0.0
+		for _, p := range trial.Paths {
+			share += p.Share
+		}
+		if len(trial.Paths) != 2 || share < 0.999 || share > 1.001 {
+			t.Errorf("both links: paths %+v, want two with all of the data between them", trial.Paths)
+		}
+	}
+	slices.Sort(arms)
+	if want := []string{"lte", "lte+wifi", "wifi"}; !slices.Equal(arms, want) {
+		t.Errorf("arms over %q, want %q", arms, want)
 	}
 }
 
