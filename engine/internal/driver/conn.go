@@ -11,7 +11,6 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
-	"github.com/tquiclab/tquiclab/engine/internal/udpio"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -50,8 +49,8 @@ type Conn struct {
 	latest   clock.Time // the connection's time, which never goes back
 	aborted  bool
 	train    proto.Transmit // of the one that sends, which lends it memory
-	socket   *udpio.Socket  // of train.Local
-	from     netip.AddrPort // train.Local that socket is for
+	sockets  socketCache
+	paths    paths
 }
 
 func newConn(e *Endpoint, core *proto.Conn) *Conn {
@@ -60,10 +59,10 @@ func newConn(e *Endpoint, core *proto.Conn) *Conn {
 		complete: make(chan struct{}), confirmed: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}),
 		wake: newSignal(), datagramIn: newSignal(), datagramOutRoom: newSignal(),
 		incoming: [2]signal{newSignal(), newSignal()}, outgoing: [2]signal{newSignal(), newSignal()},
+		paths: paths{changed: newSignal()},
 	}
 	c.local, c.remote = core.Addresses()
 	c.sent.L = &c.mu
-	c.train.MaxSegments = 1 // until there is a socket
 	return c
 }
 
@@ -253,6 +252,7 @@ func (c *Conn) abort() {
 // finish: nothing is left of the connection. mu is held.
 func (c *Conn) finish() {
 	finish(c.gone)
+	c.leaveAll()
 	c.wakeUp() // a timer that was set before ends nothing any more
 	if t, ok := c.core.Tracer().(io.Closer); ok {
 		_ = t.Close() // a trace that cannot be written must not harm what it traces
