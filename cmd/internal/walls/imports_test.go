@@ -155,7 +155,6 @@ func TestImportWallsCatch(t *testing.T) {
 		{"engine/internal/proto", "engine/internal/udpio", true},
 		{"engine/internal/proto", "engine/internal/qlog", true},
 		{"engine/internal/recovery", "engine/internal/proto", true},
-		{"engine/internal/pathman", core("proto", "wire", "clock"), "the path manager sees paths and addresses, no connection"},
 		{"engine/internal/qlog", "engine/internal/proto", false},
 		{"engine/internal/udpio", "engine/internal/driver", true},
 		{"engine/internal/wire", "engine/internal/buf", true},

@@ -107,6 +107,15 @@ func (c *Conn) Stats() proto.Stats {
 	return c.core.Stats()
 }
 
+// FullStats returns the connection's counters, and those of the paths that are over
+// and not in them any more.
+func (c *Conn) FullStats() (proto.Stats, []ClosedPath) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.core.Stats()
+	return s, c.closedPaths(s.Paths)
+}
+
 // OpenStream opens a stream, and waits until the peer allows it.
 func (c *Conn) OpenStream(ctx context.Context, d wire.Direction) (*Stream, error) {
 	for first := true; ; first = false {

@@ -104,6 +104,17 @@ func (e *Endpoint) LocalAddr() netip.AddrPort {
 	return e.sockets[0].LocalAddr()
 }
 
+// LocalAddrs returns the addresses of the endpoint's sockets, oldest first.
+func (e *Endpoint) LocalAddrs() []netip.AddrPort {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]netip.AddrPort, len(e.sockets))
+	for i, s := range e.sockets {
+		out[i] = s.LocalAddr()
+	}
+	return out
+}
+
 // Listen takes connections from now on. backlog bounds those that wait for Accept.
 func (e *Endpoint) Listen(server proto.Config, backlog int) error {
 	e.mu.Lock()

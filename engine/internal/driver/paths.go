@@ -84,6 +84,11 @@ func (c *Conn) openPath(local, remote netip.AddrPort) (wire.PathID, error) {
 		return 0, c.err
 	}
 	id, err := c.core.OpenPath(c.now(), local, remote)
+	for i := range c.paths.own {
+		if o := &c.paths.own[i]; err == nil && o.local == local {
+			o.path, o.until = id, clock.Never // it was about to be closed
+		}
+	}
 	c.changedPaths()
 	return id, err
 }
@@ -134,12 +139,10 @@ func (c *Conn) TakePathEvents() (events []proto.Event, missed bool) {
 	return events, missed
 }
 
-// ClosedPaths returns the paths that are in Stats no more. After very many, the oldest
-// are one with a later one of the same local address, where there is one.
-func (c *Conn) ClosedPaths() []ClosedPath {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.core.Stats().Paths
+// closedPaths returns the closed paths that are not among those there are now. After
+// very many, the oldest are one with a later one of the same local address, where there
+// is one. mu is held.
+func (c *Conn) closedPaths(now []proto.PathStats) []ClosedPath {
 	c.refreshClosed(now)
 	return slices.DeleteFunc(slices.Clone(c.paths.closed), func(p ClosedPath) bool { return findPath(now, p.ID) != nil })
 }

@@ -189,7 +189,7 @@ func TestClosedPathsAreBounded(t *testing.T) {
 		client.paths.closed[len(client.paths.closed)-1].SentPackets = 1
 	}
 	client.mu.Unlock()
-	closed := client.ClosedPaths()
+	_, closed := client.FullStats()
 	var sent [2]uint64
 	for _, p := range closed {
 		sent[p.Local.Addr().As4()[3]] += p.SentPackets
