@@ -55,7 +55,8 @@ type Link struct {
 
 // Config is one simulated transfer.
 type Config struct {
-	// Links that the engine uses. tquic uses one.
+	// Links that each connection uses: it is made over the first, and opens a path over
+	// each of the others as soon as it can.
 	Links []Link
 	// Seed is of everything random in the network and the hosts.
 	Seed uint64
@@ -63,8 +64,11 @@ type Config struct {
 	Bulk        workload.Bulk
 	Sender      Side
 	Connections int // 0: 1
-	// Congestion names the congestion control. Empty: the engine's default.
-	Congestion string
+	// Congestion and Scheduler name the congestion control and, over several links, what
+	// chooses the path of data. Empty: the engine's default.
+	Congestion, Scheduler string
+	// NoReinject keeps data that one path owes off the others until it is lost.
+	NoReinject bool
 	// KeepAlive makes a host that has sent nothing for so long send a PING, without which
 	// a receiver behind a NAT that rebinds is lost to its peer. 0: never.
 	KeepAlive time.Duration
@@ -90,11 +94,26 @@ type Drop struct {
 
 const defaultSetUp = 30 * time.Second
 
+// Paths that a connection over several links may have at a time: what the engine tquic
+// allows in a lab, and the most that it can.
+const (
+	usualPaths = 8
+	maxPaths   = 16
+)
+
+// paths returns how many paths a connection over the links may have.
+func (c Config) paths() int {
+	if len(c.Links) < 2 {
+		return 0
+	}
+	return max(usualPaths, len(c.Links))
+}
+
 // Validate returns every reason why c cannot run, joined, or nil.
 func (c Config) Validate() error {
 	errs := []error{c.Bulk.Validate()}
-	if len(c.Links) > 1 {
-		errs = append(errs, fmt.Errorf("simulate over %d links: tquic uses one: %w", len(c.Links), engine.ErrUnsupported))
+	if len(c.Links) > maxPaths {
+		errs = append(errs, fmt.Errorf("simulate over %d links: tquic has at most %d paths: %w", len(c.Links), maxPaths, engine.ErrUnsupported))
 	}
 	if len(c.Links) == 0 {
 		errs = append(errs, errors.New("simulate: there is no link"))

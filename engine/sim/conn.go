@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -14,9 +13,12 @@ import (
 type Conn struct {
 	host      *Host
 	proto     *proto.Conn
-	link      string
+	link      string            // that it was made over
+	routes    []*route          // that a client keeps a path over, in Dial's order; none for one link
+	over      []proto.PathStats // of the paths that are used no more, as they ended
 	streams   map[*proto.Stream]*Stream
 	connected bool
+	confirmed bool
 	dirty     bool
 	timeout   clock.Time
 }
@@ -38,20 +40,9 @@ func (c *Conn) Close(code uint64, reason string) {
 	c.host.touch(c)
 }
 
-// Stats returns the connection's statistics so far.
-func (c *Conn) Stats() engine.Stats {
-	s := c.proto.Stats()
-	out := engine.Stats{Congestion: s.Congestion, Copied: new(s.Copies.Total())}
-	for _, p := range s.Paths {
-		out.Paths = append(out.Paths, engine.PathStats{
-			Link: c.link, SRTT: p.SRTT, SentPackets: p.SentPackets, ReceivedPackets: p.ReceivedPackets, LostPackets: p.LostPackets,
-		})
-	}
-	return out
-}
-
-// Metrics is the state of a connection's congestion control and path.
+// Metrics is the state of a path and its congestion control.
 type Metrics struct {
+	Link             string
 	SRTT, MinRTT     time.Duration
 	CongestionWindow int64 // bytes
 	BytesInFlight    int64
@@ -59,10 +50,27 @@ type Metrics struct {
 	MTU              int // UDP payload, bytes
 }
 
-// Metrics returns the state at the moment.
+// Metrics returns the state of the first path at the moment; all zero when there is none.
 func (c *Conn) Metrics() Metrics {
-	p := c.proto.Stats().Paths[0]
+	all := c.PathMetrics()
+	if len(all) == 0 {
+		return Metrics{}
+	}
+	return all[0]
+}
+
+// PathMetrics returns the state of each path at the moment, in the order of their IDs.
+func (c *Conn) PathMetrics() []Metrics {
+	var all []Metrics
+	for _, p := range c.proto.Stats().Paths {
+		all = append(all, c.metricsOf(p))
+	}
+	return all
+}
+
+func (c *Conn) metricsOf(p proto.PathStats) Metrics {
 	return Metrics{
+		Link: c.linkOf(p),
 		SRTT: p.SRTT, MinRTT: p.MinRTT, CongestionWindow: int64(p.CongestionWindow), BytesInFlight: int64(p.BytesInFlight),
 		SlowStart: p.SSThresh == 0 || p.CongestionWindow < p.SSThresh, MTU: int(p.MTU),
 	}
@@ -94,10 +102,11 @@ func (c *Conn) flush(now clock.Time) {
 			break
 		}
 		h.endpoint.HandleEvent(c.proto, e)
+		c.handlePath(now, e)
 		c.handle(e)
 		h.touch(c) // what the application did may be to be sent
 	}
-	c.timeout = c.proto.NextTimeout().OrNever()
+	c.timeout = min(c.proto.NextTimeout().OrNever(), c.nextReopen())
 }
 
 func (c *Conn) handle(e proto.Event) {

@@ -3,7 +3,7 @@
 // minute takes as long as its packets take to compute.
 //
 // Run is the facade that `tquiclab run --backend sim` uses: one bulk transfer over
-// one link's worth of engine, with the same protocol, checks and definitions as
+// one link or the bond of several, with the same protocol, checks and definitions as
 // engine/workload's Request and Serve. Lab is for tests and researchers: the network
 // and both hosts, driven event by event.
 //
@@ -14,7 +14,9 @@
 // Files: config.go says what to run, run.go runs it, bulk.go is the transfer as an
 // Application, report.go and sample.go what comes out; lab.go is the network and its
 // two hosts, host.go a host, conn.go and stream.go what its Application holds,
-// outage.go takes its links down, identity.go the seeded certificate and keys, qlog.go the hosts' traces.
+// stats.go a connection's statistics, route.go the paths that a client keeps over
+// several links, outage.go takes links down, identity.go the seeded certificate and
+// keys, qlog.go the hosts' traces.
 //
 // # Invariants
 //
@@ -24,6 +26,11 @@
 // the compiler's. Only the bits of key shares, signatures and tickets differ between
 // two runs, since crypto/tls takes them from the system;
 // testing/cryptotest.SetGlobalRandom makes them equal too.
+//
+// A client opens a path over each link that it dialled with, and opens it again when it
+// was closed and the link is up: at once when the carrier comes back, else after 1 s,
+// then twice as long each time up to 30 s. It abandons the path of a link that loses its
+// carrier at once, as long as there is another; the server learns from the client alone.
 //
 // # Limitations
 //

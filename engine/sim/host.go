@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -63,6 +64,7 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 		TLS: id.client, Random: random, ResetKey: id.key(side.String() + " reset"), Congestion: c.Congestion,
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
 		KeepAlive: c.KeepAlive, EarlyData: c.EarlyData,
+		Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject,
 	}
 	if c.EarlyData && side == wire.Client {
 		h.config.TLS = id.client.Clone()
@@ -81,22 +83,42 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	return h, err
 }
 
-// Dial opens a connection to the other host over a link. Application.Connected says
-// when it can be used.
-func (h *Host) Dial(link string) (*Conn, error) {
+// Dial opens a connection to the other host: the handshake goes over the first link,
+// and once it is confirmed a path is opened over each of the others.
+// Application.Connected says when the connection can be used. Where the peer has no
+// multipath it stays on the first link.
+func (h *Host) Dial(links ...string) (*Conn, error) {
 	if h.side != wire.Client {
 		return nil, errors.New("dial: only the client does")
 	}
-	k, err := h.lab.link(link)
-	if err != nil {
-		return nil, err
+	if len(links) == 0 {
+		return nil, errors.New("dial: over no link")
 	}
 	config := h.config
-	p, err := h.endpoint.Dial(h.now(), config, netip.AddrPortFrom(k.Client, port), netip.AddrPortFrom(k.Server, port), nil)
-	if err != nil {
-		return nil, fmt.Errorf("dial over %s: %w", link, err)
+	config.MaxUDPPayload = 0
+	var routes []*route
+	for i, name := range links {
+		k, err := h.lab.link(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(links[:i], name) {
+			return nil, fmt.Errorf("dial: link %s twice", name)
+		}
+		config.MaxUDPPayload = max(config.MaxUDPPayload, wire.ByteCount(k.payload()))
+		routes = append(routes, newRoute(k))
 	}
-	return h.add(p, link), nil
+	first := routes[0]
+	p, err := h.endpoint.Dial(h.now(), config, first.local(), first.remote(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("dial over %s: %w", links[0], err)
+	}
+	c := h.add(p, links[0])
+	if len(routes) > 1 {
+		first.state = routeOpen
+		c.routes = routes
+	}
+	return c, nil
 }
 
 // Conns returns the host's connections that are not over.
@@ -156,6 +178,7 @@ func (h *Host) HandleTimeout(now clock.Time) {
 	for _, c := range h.conns {
 		if c.timeout <= now {
 			c.proto.HandleTimeout(now)
+			c.reopen(now)
 			h.touch(c)
 		}
 	}

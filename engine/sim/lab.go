@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,12 @@ type LabConfig struct {
 	Seed  uint64
 	// Congestion names both hosts' congestion control. Empty: the engine's default.
 	Congestion string
+	// Paths is how many paths a connection may have at a time, 2 to 16, on both hosts. 0
+	// and 1: one, without the multipath extension.
+	Paths int
+	// Scheduler and NoReinject as in Config.
+	Scheduler  string
+	NoReinject bool
 	// Streams is how many streams a peer may have open at once. 0: 100.
 	Streams int
 	// EarlyData has the client remember the server, and send in the first flight of its
@@ -44,6 +51,7 @@ type Lab struct {
 type labLink struct {
 	Link
 	wire *simnet.Link
+	down bool // without carrier
 }
 
 // NewLab returns a lab in which nothing has happened. The two applications hear of
@@ -52,7 +60,7 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 	l := &Lab{network: simnet.New(c.Seed)}
 	l.epoch = l.network.Now()
 	a, b := l.network.AddNode("client"), l.network.AddNode("server")
-	largest := maxUDPPayload
+	largest := 0
 	var errs []error
 	for _, k := range c.Links {
 		w, err := l.network.Connect(a, b, simnet.LinkConfig{
@@ -67,9 +75,9 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 			errs = append(errs, err)
 			continue
 		}
-		l.links = append(l.links, labLink{k, w})
-		errs = append(errs, l.planOutages(k, w))
-		largest = min(largest, payloadOf(w.MTU(), k.Client))
+		l.links = append(l.links, labLink{Link: k, wire: w})
+		errs = append(errs, l.planOutages(k))
+		largest = max(largest, k.payload())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -183,16 +191,18 @@ func (l *Lab) link(name string) (*labLink, error) {
 }
 
 const (
+	defaultMTU    = 1500
 	maxUDPPayload = 65527
 	udpHeader     = 8
 )
 
-// payloadOf returns the largest UDP payload in an IP packet of mtu bytes.
-func payloadOf(mtu int, addr netip.Addr) int {
-	if addr.Is4() {
-		return mtu - 20 - udpHeader
+// payload returns the largest UDP payload that a packet on the link has room for.
+func (k Link) payload() int {
+	header := 40 + udpHeader
+	if k.Client.Is4() {
+		header = 20 + udpHeader
 	}
-	return mtu - 40 - udpHeader
+	return min(cmp.Or(k.MTU, defaultMTU)-header, maxUDPPayload)
 }
 
 // linkOf returns the name of the link that has the address.

@@ -264,9 +264,11 @@ func TestWrongNamesAreErrors(t *testing.T) {
 	l := newLab(t, LabConfig{Links: []Link{fast()}, Seed: 1}, &peer{}, &echo{})
 	_, dial := l.Client.Dial("slow")
 	_, server := l.Server.Dial("fast")
+	_, none := l.Client.Dial()
+	_, twice := l.Client.Dial("fast", "fast")
 	_, counters := l.Counters("slow")
 	set := l.Set("slow", emulation.Impairments{}, emulation.Impairments{})
-	for name, err := range map[string]error{"dial": dial, "dial from the server": server, "counters": counters, "set": set} {
+	for name, err := range map[string]error{"dial": dial, "dial from the server": server, "dial over none": none, "dial over one twice": twice, "counters": counters, "set": set} {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
-	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 )
 
 // Outage is when a link goes down, or comes up again.
@@ -30,7 +29,7 @@ func (o Outage) validate() error {
 
 // planOutages has a link go down and up. Of two outages at one instant the later in
 // the list is the later in effect.
-func (l *Lab) planOutages(k Link, w *simnet.Link) error {
+func (l *Lab) planOutages(k Link) error {
 	for _, o := range k.Outages {
 		if err := o.validate(); err != nil {
 			return fmt.Errorf("link %s: %w", k.Name, err)
@@ -39,21 +38,38 @@ func (l *Lab) planOutages(k Link, w *simnet.Link) error {
 	l.network.OnStart(func() {
 		start := l.Elapsed()
 		for _, o := range k.Outages {
-			l.planOutage(start+o.At, o, w)
+			l.planOutage(start+o.At, o, k.Name)
 		}
 	})
 	return nil
 }
 
-func (l *Lab) planOutage(at time.Duration, o Outage, w *simnet.Link) {
+func (l *Lab) planOutage(at time.Duration, o Outage, name string) {
 	l.At(at, func() {
-		w.SetDown(o.Down)
+		if k, err := l.link(name); err == nil {
+			l.setDown(k, o.Down)
+		}
 		if o.Every == 0 || o.Times == 1 {
 			return
 		}
 		if o.Times > 0 {
 			o.Times--
 		}
-		l.planOutage(at+o.Every, o, w)
+		l.planOutage(at+o.Every, o, name)
 	})
+}
+
+// setDown takes a link's carrier away, or gives it back. The client sees it and acts at
+// once, as a path manager that listens to its kernel does; the server learns what the
+// client makes of it.
+func (l *Lab) setDown(k *labLink, down bool) {
+	k.wire.SetDown(down)
+	if k.down == down {
+		return
+	}
+	k.down = down
+	for _, c := range l.Client.conns {
+		c.carrier(l.Client.now(), k)
+		l.Client.touch(c)
+	}
 }

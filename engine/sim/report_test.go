@@ -64,8 +64,8 @@ func TestCountersSince(t *testing.T) {
 }
 
 func TestPayloadOfAnMTU(t *testing.T) {
-	v4, v6 := fast().Client, v6Address()
-	if a, b := payloadOf(1500, v4), payloadOf(1500, v6); a != 1472 || b != 1452 {
+	v4, v6 := Link{Client: fast().Client}, Link{MTU: 1500, Client: v6Address()}
+	if a, b := v4.payload(), v6.payload(); a != 1472 || b != 1452 {
 		t.Errorf("an MTU of 1500 takes %d bytes of UDP over IPv4 and %d over IPv6, want 1472 and 1452", a, b)
 	}
 }

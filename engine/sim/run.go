@@ -55,6 +55,7 @@ func (r *run) build() error {
 	var err error
 	r.lab, err = NewLab(LabConfig{
 		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams,
+		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject,
 		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
 	return err
@@ -63,8 +64,12 @@ func (r *run) build() error {
 // connect opens the connections. Like a real trial's, they are open on both sides
 // before the transfer begins.
 func (r *run) connect(ctx context.Context) error {
+	var links []string
+	for _, l := range r.Links {
+		links = append(links, l.Name)
+	}
 	for range r.Connections {
-		if _, err := r.lab.Client.Dial(r.Links[0].Name); err != nil {
+		if _, err := r.lab.Client.Dial(links...); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,8 @@ func TestRefusals(t *testing.T) {
 		unsupported bool
 	}{
 		{"a link without rate and delay", func(c *Config) { c.Links[0] = timeless }, "simulate fast: without rate and delay", true},
-		{"two links", func(c *Config) { c.Links = append(c.Links, c.Links[0]) }, "tquic uses one", true},
+		{"one link twice", func(c *Config) { c.Links = append(c.Links, c.Links[0]) }, "has a link of that name", false},
+		{"too many links", func(c *Config) { c.Links = slices.Repeat(c.Links, 17) }, "at most 16 paths", true},
 		{"no link", func(c *Config) { c.Links = nil }, "no link", false},
 		{"no workload", func(c *Config) { c.Bulk = workload.Bulk{} }, "bulk needs", false},
 		{"no such side", func(c *Config) { c.Sender = 2 }, "no side 2", false},

@@ -31,7 +31,9 @@ type Config struct {
 	StreamWindow, MaxStreamWindow wire.ByteCount // 0: 512 KiB, 16 MiB
 	ConnWindow, MaxConnWindow     wire.ByteCount // 0: 1 MiB, 32 MiB
 	// SendBuffer is how many bytes a stream accepts beyond those acknowledged. 0: 4 MiB.
-	SendBuffer wire.ByteCount
+	// Over several paths it grows with what they hold together, up to MaxSendBuffer. 0: 64
+	// MiB.
+	SendBuffer, MaxSendBuffer wire.ByteCount
 	// Streams that the peer may have open at once. 0: 100; negative: none.
 	MaxBidiStreams, MaxUniStreams int64
 	// MaxDatagram is the largest DATAGRAM frame accepted, bytes; 0: no datagrams.
@@ -56,6 +58,8 @@ type Config struct {
 	Paths int
 	// Scheduler names the choice of paths, one of sched.Names. Empty: its default.
 	Scheduler string
+	// KeepWarm has each path asked for a sign of life after so long without one. 0: never.
+	KeepWarm time.Duration
 	// NoReinject keeps data that a path owes from being sent on another one before it is
 	// lost.
 	NoReinject bool

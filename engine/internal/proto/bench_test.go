@@ -31,7 +31,7 @@ func benchmarkTransfer(b *testing.B, size wire.ByteCount) {
 	var in *Stream
 	pool := buf.NewPool(64<<10, 64)
 	tr := Transmit{Buf: make([]byte, 0, 64<<10), MaxSegments: 64}
-	packets := func() uint64 { return p.client().path.sentPackets + p.server().path.sentPackets }
+	packets := func() uint64 { return p.client().path0.sentPackets + p.server().path0.sentPackets }
 	before := packets()
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()

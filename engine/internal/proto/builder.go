@@ -27,7 +27,12 @@ const (
 	refPathChallenge
 	refDatagram
 	refAckFrequency
-	refDone // settled: acknowledged or lost
+	refPathAbandon     // path in n, as in those below and those about connection IDs
+	refPathStatus      // sequence number in off
+	refMaxPathID       // in off
+	refPathsBlocked    // limit in off
+	refPathCIDsBlocked // next sequence number in off
+	refDone            // settled: acknowledged or lost
 )
 
 // frameRef is what a sent packet carried: enough to send the newest state again
@@ -36,6 +41,8 @@ const (
 type frameRef struct {
 	kind   frameKind
 	fin    bool
+	copy   bool // sent while another path owed it
+	copied bool // its data is to be sent, or was, on another path: that is taken to be lost instead
 	n      uint32
 	off    uint64
 	stream *Stream // of stream frames, else nil
@@ -50,6 +57,7 @@ type builder struct {
 	body  int    // where its frames begin
 	end   int    // length that b must not pass: the packet's end less the AEAD's tag
 
+	path   *path // the packet leaves on
 	kind   wire.PacketType
 	number wire.PacketNumber
 	pnLen  int

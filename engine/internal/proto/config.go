@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
+	"github.com/tquiclab/tquiclab/engine/internal/sched"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -20,6 +21,7 @@ const (
 	defaultConnWindow       = 1 << 20
 	defaultMaxConnWindow    = 32 << 20
 	defaultSendBuffer       = 4 << 20
+	defaultMaxSendBuffer    = 64 << 20
 	defaultStreams          = 100
 	defaultCongestion       = "cubic"
 )
@@ -31,6 +33,9 @@ const (
 	// maxUDPPayload is the largest payload that UDP over IPv4 or IPv6 has.
 	maxUDPPayload wire.ByteCount = 65527
 )
+
+// maxPaths bounds the paths of a connection: each costs some connection IDs in advance.
+const maxPaths = 16
 
 // connIDLen is the length of the connection IDs that this side makes up.
 const connIDLen = 8
@@ -65,11 +70,18 @@ func (c *Config) validate() error {
 		{"connection window", c.ConnWindow},
 		{"largest connection window", c.MaxConnWindow},
 		{"send buffer", c.SendBuffer},
+		{"largest send buffer", c.MaxSendBuffer},
 		{"datagram size", c.MaxDatagram},
 	} {
 		if n.v < 0 {
 			errs = append(errs, fmt.Errorf("the %s is negative: %d bytes", n.name, n.v))
 		}
+	}
+	if c.Paths < 0 || c.Paths > maxPaths {
+		errs = append(errs, fmt.Errorf("%d paths: a connection has 1 to %d", c.Paths, maxPaths))
+	}
+	if _, err := sched.New(c.Scheduler); err != nil {
+		errs = append(errs, err)
 	}
 	if c.MaxBidiStreams > 1<<60 || c.MaxUniStreams > 1<<60 {
 		errs = append(errs, errors.New("more than 2^60 streams cannot be told apart"))
@@ -89,11 +101,15 @@ func (c Config) withDefaults() Config {
 	orBytes(&c.ConnWindow, max(defaultConnWindow, c.StreamWindow))
 	orBytes(&c.MaxConnWindow, max(defaultMaxConnWindow, c.ConnWindow, c.MaxStreamWindow))
 	orBytes(&c.SendBuffer, defaultSendBuffer)
+	orBytes(&c.MaxSendBuffer, max(defaultMaxSendBuffer, c.SendBuffer))
 	orBytes(&c.MaxUDPPayload, maxUDPPayload)
 	orStreams(&c.MaxBidiStreams)
 	orStreams(&c.MaxUniStreams)
 	if c.Congestion == "" {
 		c.Congestion = defaultCongestion
+	}
+	if c.Scheduler == "" {
+		c.Scheduler = sched.Default
 	}
 	c.IdleTimeout = max(c.IdleTimeout, 0)
 	return c
@@ -135,5 +151,7 @@ func (c *Config) parameters() wire.TransportParameters {
 		DisableActiveMigration:         c.DisableMigration,
 		ActiveConnectionIDLimit:        activeIDLimit,
 		MaxDatagramFrame:               uint64(c.MaxDatagram),
+		HasMultipath:                   c.Paths > 1,
+		InitialMaxPathID:               wire.PathID(max(c.Paths, 1) - 1),
 	}
 }

@@ -52,9 +52,11 @@ type Conn struct {
 	mint       func(netip.AddrPort) []byte // a server's: a token for the address
 	waiting    []waitingPacket             // for keys that are not there yet
 
-	// The paths. There is one, with ID 0.
-	path *path
-	owed owedResponses // answers to the peer's challenges
+	// The paths, by ID: all that are known of, those in use, and those that are given up
+	// but may still be heard of. path0 is the handshake's, also when it is over.
+	path0                  *path
+	paths, open, lingering []*path
+	multi                  multipath
 
 	// The data.
 	streams   streams
@@ -108,7 +110,7 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	if err != nil {
 		return nil, err
 	}
-	p := &path{tuple: at, previous: at, large: wire.NoPacket}
+	p := &path{tuple: at, previous: at, large: wire.NoPacket, state: PathActive}
 	p.det = recovery.New(recovery.Config{Side: side, Controller: controller, MaxDatagram: minUDPPayload})
 	p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 	p.det.SetMaxDatagram(p.mtu.size())
@@ -120,7 +122,11 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	p.spaces[recovery.SpaceApplication].skip = c.skipAfter(0, skipFirst)
 	p.ecn = c.cfg.ECN
 	p.issued.init(id, c.newID, c.emit)
-	c.path = p
+	c.path0 = p
+	c.paths, c.open = []*path{p}, []*path{p}
+	if c.multi.scheduling, err = newScheduling(c.cfg.Scheduler); err != nil {
+		return nil, err
+	}
 	c.idle.init(now, c.cfg.IdleTimeout, c.cfg.KeepAlive)
 	c.datagrams.init(c.cfg.MaxDatagram, c.emit)
 	c.streams.init(streamsConfig{side: side, pool: pool, config: &c.cfg, emit: c.emit})
@@ -157,9 +163,9 @@ func newClient(now clock.Time, cfg Config, at tuple, id wire.ConnID, token []byt
 	if err != nil {
 		return nil, err
 	}
-	c.path.amp.validate() // a client is not bound by section 8.1
+	c.path0.amp.validate() // a client is not bound by section 8.1
 	c.originalID = randomID(c.cfg.Random)
-	c.path.peer.init(c.originalID, c.emit)
+	c.path0.peer.init(c.originalID, c.emit)
 	c.token = token
 	c.installInitialKeys(c.originalID)
 	c.startTrace(now)
@@ -190,17 +196,17 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	c.local.HasRetrySrcID, c.local.RetrySrcID = a.retried, a.retryID
 	c.local.HasResetToken, c.local.ResetToken = true, handshake.ResetToken(c.cfg.ResetKey, a.id)
 	if a.validated {
-		c.path.amp.validate()
+		c.path0.amp.validate()
 	}
-	c.path.det.PeerValidated() // a client validates no server by its address
+	c.path0.det.PeerValidated() // a client validates no server by its address
 	initial := a.originalID
 	if a.retried {
 		initial = a.retryID
 	}
-	c.path.peer.init(a.peerID, c.emit)
-	c.path.issued.add(a.originalID)
+	c.path0.peer.init(a.peerID, c.emit)
+	c.path0.issued.add(a.originalID)
 	if a.retried {
-		c.path.issued.add(a.retryID)
+		c.path0.issued.add(a.retryID)
 	}
 	// Whose Initial it was is sure once a packet opens: on its way a bit may have
 	// changed, and the client's next Initial must not be dropped for that.
@@ -224,7 +230,7 @@ func (c *Conn) Tracer() Tracer { return c.tracer }
 func (c *Conn) Side() wire.Perspective { return c.side }
 
 // Addresses returns the two addresses in use.
-func (c *Conn) Addresses() (local, remote netip.AddrPort) { return c.path.local, c.path.tuple.remote }
+func (c *Conn) Addresses() (local, remote netip.AddrPort) { return c.path0.local, c.path0.tuple.remote }
 
 // OriginalID returns the destination connection ID of the client's first packet:
 // the name of the connection that both sides know.

@@ -10,8 +10,8 @@ import (
 
 // handleAck takes an ACK frame: recovery says which packets it settles, and their
 // frames are settled here.
-func (c *Conn) handleAck(now clock.Time, kind wire.PacketType, f *wire.Ack) error {
-	p, sp := c.path, spaceOf(kind)
+func (c *Conn) handleAck(now clock.Time, p *path, kind wire.PacketType, f *wire.Ack) error {
+	sp := spaceOf(kind)
 	a := recovery.Ack{Largest: f.Largest, HasECN: f.HasECN, ECT0: f.ECT0, ECT1: f.ECT1, CE: f.CE}
 	if sp == recovery.SpaceApplication {
 		a.Delay = c.ackDelay(f.Delay)
@@ -20,7 +20,8 @@ func (c *Conn) handleAck(now clock.Time, kind wire.PacketType, f *wire.Ack) erro
 	if err := p.det.Ack(now, sp, a, f.Ranges(), &c.outcome); err != nil {
 		return err
 	}
-	c.settle(now, sp)
+	c.settle(now, p, sp)
+	c.heard(now, p)
 	return nil
 }
 
@@ -37,43 +38,43 @@ func (c *Conn) ackDelay(v uint64) time.Duration {
 
 // settle deals with the packets in c.outcome: their frames arrived, or are to be sent
 // again.
-func (c *Conn) settle(now clock.Time, sp recovery.Space) {
-	p, out := c.path, &c.outcome
+func (c *Conn) settle(now clock.Time, p *path, sp recovery.Space) {
+	out := &c.outcome
 	for i := range out.Acked {
-		c.packetAcked(now, sp, &out.Acked[i])
+		c.packetAcked(now, p, sp, &out.Acked[i])
 	}
 	for i := range out.Lost {
-		c.packetLost(now, sp, &out.Lost[i])
+		c.packetLost(now, p, sp, &out.Lost[i])
 	}
-	c.trim(sp)
+	p.trim(sp)
 	if p.mtu.settle() {
-		c.mtuChanged(now)
+		c.mtuChanged(now, p)
 	}
 	if out.ECNFailed {
-		c.traceECN(now, p.det.ECN().String())
+		c.traceECN(now, p, p.det.ECN().String())
 	}
 	if out.RTTUpdated {
 		rtt := p.det.RTT()
-		c.streams.setRTT(rtt.Smoothed)
+		c.streams.setRTT(c.largestRTT())
+		c.growSendBuffer()
 		p.spaces[recovery.SpaceApplication].acks.setRTT(rtt.Smoothed)
 		if c.keys.oneRTT != nil {
-			c.keys.oneRTT.SetPTO(p.det.PTO(recovery.SpaceApplication))
+			c.keys.oneRTT.SetPTO(c.pto())
 		}
 	}
-	c.traceMetrics(now)
+	c.traceMetrics(now, p)
 	p.blockedUntil = 0
 }
 
 // packetAcked settles the frames of a packet that arrived.
-func (c *Conn) packetAcked(now clock.Time, sp recovery.Space, m *recovery.Sent) {
-	p := c.path
+func (c *Conn) packetAcked(now clock.Time, p *path, sp recovery.Space, m *recovery.Sent) {
 	if sp == recovery.SpaceApplication {
 		if c.keys.oneRTT != nil {
 			c.keys.oneRTT.Acked(p.id, m.Number)
 		}
 		if m.MTUProbe {
 			if p.mtu.acked(m.Size) {
-				c.mtuChanged(now)
+				c.mtuChanged(now, p)
 			}
 		} else {
 			p.mtu.packetAcked(m.Size)
@@ -88,10 +89,9 @@ func (c *Conn) packetAcked(now clock.Time, sp recovery.Space, m *recovery.Sent) 
 }
 
 // packetLost has the frames of a lost packet sent again.
-func (c *Conn) packetLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
-	p := c.path
+func (c *Conn) packetLost(now clock.Time, p *path, sp recovery.Space, m *recovery.Sent) {
 	p.lostPackets++
-	c.traceLost(now, sp, m)
+	c.traceLost(now, p, sp, m)
 	if m.MTUProbe {
 		p.mtu.lost(now, m.Size)
 	} else if sp == recovery.SpaceApplication {
@@ -100,23 +100,24 @@ func (c *Conn) packetLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
 	s := &p.spaces[sp]
 	for i := range uint64(m.Count) {
 		r := s.log.at(m.First + i)
-		c.refLost(s, *r)
+		if !r.copied { // else its copy is on its way
+			c.refLost(s, *r)
+		}
 		*r = frameRef{kind: refDone}
 	}
 }
 
 // mtuChanged follows the path's MTU.
-func (c *Conn) mtuChanged(now clock.Time) {
-	size := c.path.mtu.size()
-	c.path.det.SetMaxDatagram(size)
-	c.datagrams.setPathMax(size - 1 - connIDLen - 4 - tagSize) // the longest 1-RTT header and the tag
-	c.traceMTU(now)
+func (c *Conn) mtuChanged(now clock.Time, p *path) {
+	p.det.SetMaxDatagram(p.mtu.size())
+	c.datagramsFollowMTU()
+	c.traceMTU(now, p)
 }
 
 // trim forgets the references that no packet without fate needs.
-func (c *Conn) trim(sp recovery.Space) {
-	s := &c.path.spaces[sp]
-	if oldest, ok := c.path.det.Oldest(sp); ok {
+func (p *path) trim(sp recovery.Space) {
+	s := &p.spaces[sp]
+	if oldest, ok := p.det.Oldest(sp); ok {
 		s.log.forget(oldest.First)
 	} else {
 		s.log.forget(s.log.next)
@@ -129,11 +130,20 @@ func (c *Conn) refAcked(s *space, r frameRef) {
 	case refCrypto:
 		s.crypto.acked(r)
 	case refAck:
+		if p := c.pathByID(wire.PathID(r.n)); p != nil && s.multi {
+			s = &p.spaces[recovery.SpaceApplication] // the one that it spoke of
+		}
 		s.acks.acknowledged(wire.PacketNumber(r.off))
 	case refNewConnectionID:
-		c.path.issued.acked(r)
+		if p := c.pathByID(wire.PathID(r.n)); p != nil {
+			p.issued.acked(r)
+		}
 	case refRetireConnectionID:
-		c.path.peer.acked(r)
+		if p := c.pathByID(wire.PathID(r.n)); p != nil {
+			p.peer.acked(r)
+		}
+	case refPathAbandon, refPathStatus, refMaxPathID, refPathsBlocked, refPathCIDsBlocked:
+		c.pathFrameAcked(r)
 	case refNewToken, refHandshakeDone, refPing, refPathChallenge, refDatagram, refAckFrequency, refDone:
 	default:
 		c.streams.acked(r)
@@ -146,9 +156,15 @@ func (c *Conn) refLost(s *space, r frameRef) {
 	case refCrypto:
 		s.crypto.lost(r)
 	case refNewConnectionID:
-		c.path.issued.lost(r)
+		if p := c.pathByID(wire.PathID(r.n)); p != nil {
+			p.issued.lost(r)
+		}
 	case refRetireConnectionID:
-		c.path.peer.lost(r)
+		if p := c.pathByID(wire.PathID(r.n)); p != nil {
+			p.peer.lost(r)
+		}
+	case refPathAbandon, refPathStatus, refMaxPathID, refPathsBlocked, refPathCIDsBlocked:
+		c.pathFrameLost(r)
 	case refHandshakeDone:
 		c.doneWanted = true
 	case refNewToken:
@@ -166,7 +182,7 @@ func (c *Conn) refLost(s *space, r frameRef) {
 func (c *Conn) probeFrames(s *space) {
 	const most = 4 // frames: about two packets' worth
 	for i, n := s.log.first, 0; i < s.log.next && n < most; i++ {
-		if r := s.log.at(i); r.kind != refDone && r.kind != refAck {
+		if r := s.log.at(i); r.kind != refDone && r.kind != refAck && !r.copied {
 			c.refLost(s, *r)
 			n++
 		}

@@ -100,7 +100,7 @@ func TestArrivedFramesAreNotSentAgain(t *testing.T) {
 // An acknowledged ACK frame takes what it covered out of the next ones.
 func TestAcknowledgedAcksShrink(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, quiet())
-	app := &s.conn.path.spaces[recovery.SpaceApplication]
+	app := &s.conn.path0.spaces[recovery.SpaceApplication]
 	for range 5 {
 		s.next[recovery.SpaceApplication]++
 		s.sends(wire.Ping{})
@@ -122,7 +122,7 @@ func TestSettledPacketsAreForgotten(t *testing.T) {
 	for range 8 {
 		s.acks(0, s.pings(3))
 	}
-	if log := &s.conn.path.spaces[recovery.SpaceApplication].log; log.next-log.first > 4 {
+	if log := &s.conn.path0.spaces[recovery.SpaceApplication].log; log.next-log.first > 4 {
 		t.Errorf("%d frames are remembered", log.next-log.first)
 	}
 }
@@ -132,20 +132,20 @@ func TestSettledPacketsAreForgotten(t *testing.T) {
 func TestRoundTripTimeIsLearnt(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, quiet())
 	s.conn.peer.AckDelayExponent = 10
-	before := s.conn.path.det.RTT()
+	before := s.conn.path0.det.RTT()
 	n := s.pings(1)
 	s.pair.now = s.pair.now.Add(before.Min + 24*time.Millisecond)
 	s.acks(16, n) // 16*1024 us
 	const adjusted = 24*time.Millisecond - 16*1024*time.Microsecond
 	want := (7*before.Smoothed + before.Min + adjusted) / 8
-	got := s.conn.path.det.RTT()
+	got := s.conn.path0.det.RTT()
 	if got.Smoothed != want {
 		t.Errorf("smoothed RTT %v, want %v", got.Smoothed, want)
 	}
 	if s.conn.streams.rtt != got.Smoothed {
 		t.Errorf("the windows grow by an RTT of %v", s.conn.streams.rtt)
 	}
-	if rtt := s.conn.path.spaces[recovery.SpaceApplication].acks.policy.rtt; rtt != got.Smoothed {
+	if rtt := s.conn.path0.spaces[recovery.SpaceApplication].acks.policy.rtt; rtt != got.Smoothed {
 		t.Errorf("ACKs are timed by an RTT of %v", rtt)
 	}
 	// Old keys go after three of the PTOs of now.
@@ -194,7 +194,7 @@ func TestBlackHoleByLosses(t *testing.T) {
 	}{{"none arrives", false, true}, {"some arrive", true, false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Server, confirmed, quiet())
-			size := s.conn.path.mtu.size()
+			size := s.conn.path0.mtu.size()
 			if size == minUDPPayload {
 				t.Fatal("the path's MTU was not found")
 			}
@@ -204,13 +204,13 @@ func TestBlackHoleByLosses(t *testing.T) {
 				if tt.arrive {
 					s.conn.outcome.Acked = append(s.conn.outcome.Acked, recovery.Sent{Number: 101 + 2*n, Size: size})
 				}
-				s.conn.settle(s.now(), recovery.SpaceApplication)
+				s.conn.settle(s.now(), s.conn.path0, recovery.SpaceApplication)
 			}
-			now := s.conn.path.mtu.size()
+			now := s.conn.path0.mtu.size()
 			if (now == minUDPPayload) != tt.want {
 				t.Fatalf("packets of %d bytes after %d losses", now, blackHoleLosses)
 			}
-			if n, _ := s.conn.path.det.Budget(s.now().Add(time.Second), 64<<10); n == 0 || n%now != 0 {
+			if n, _ := s.conn.path0.det.Budget(s.now().Add(time.Second), 64<<10); n == 0 || n%now != 0 {
 				t.Errorf("the budget is %d bytes: no multiple of a packet of %d", n, now)
 			}
 			if got := s.conn.datagrams.path; got >= now || got+50 < now {
@@ -223,8 +223,8 @@ func TestBlackHoleByLosses(t *testing.T) {
 // The largest DATAGRAM fits into a packet, whatever its number.
 func TestDatagramsFitThePath(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, quiet())
-	header := len(wire.AppendShort(nil, s.conn.path.peer.current(), 0, 0, 4))
-	if got, want := s.conn.datagrams.path, s.conn.path.mtu.size()-wire.ByteCount(header+tagSize); got != want {
+	header := len(wire.AppendShort(nil, s.conn.path0.peer.current(), 0, 0, 4))
+	if got, want := s.conn.datagrams.path, s.conn.path0.mtu.size()-wire.ByteCount(header+tagSize); got != want {
 		t.Errorf("a frame of %d bytes, want %d", got, want)
 	}
 }

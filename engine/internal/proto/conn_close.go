@@ -124,9 +124,10 @@ func (c *Conn) end(now clock.Time, err error, next connState) {
 // drained: nothing is left to do.
 func (c *Conn) drained() {
 	c.state = stateDrained
-	p := c.path
-	for _, id := range p.issued.all() {
-		c.emit(Event{Kind: RetiredID, ID: id})
+	for _, p := range c.paths {
+		for _, id := range p.issued.all() {
+			c.emit(Event{Kind: RetiredID, ID: id})
+		}
 	}
 	c.emit(Event{Kind: Drained})
 }
@@ -157,7 +158,7 @@ func (l *closing) packetHeard() {
 // may have (section 10.2.3).
 func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	c.closing.due = false
-	p := c.path
+	p := c.closingPath()
 	size := min(int(p.mtu.size()), int(minUDPPayload), cap(t.Buf))
 	if !p.amp.validated() {
 		// RFC 9000, section 10.2.1: MUST limit what goes to an address not validated.
@@ -168,7 +169,7 @@ func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	pad := c.side == wire.Client && c.keys.initialSeal != nil && !c.confirmed
 	for _, kind := range []wire.PacketType{wire.PacketInitial, wire.PacketHandshake, wire.PacketOneRTT} {
 		if c.canSeal(kind) && !(kind != wire.PacketOneRTT && c.confirmed) {
-			c.appendClosePacket(now, t, kind, size-len(t.Buf))
+			c.appendClosePacket(now, t, p, kind, size-len(t.Buf))
 		}
 	}
 	if len(t.Buf) == 0 {
@@ -177,11 +178,11 @@ func (c *Conn) appendClose(now clock.Time, t *Transmit) bool {
 	if pad {
 		t.Buf = padDatagram(t.Buf, 0, size)
 	}
-	c.finishTrain(t, p.tuple, len(t.Buf))
+	c.finishTrain(t, p, p.tuple, len(t.Buf))
 	return true
 }
 
-func (c *Conn) appendClosePacket(now clock.Time, t *Transmit, kind wire.PacketType, size int) {
+func (c *Conn) appendClosePacket(now clock.Time, t *Transmit, p *path, kind wire.PacketType, size int) {
 	f := c.closing.frame
 	if f.Application && kind != wire.PacketOneRTT {
 		// Section 10.2.3: an application's close becomes APPLICATION_ERROR, and its reason
@@ -192,7 +193,7 @@ func (c *Conn) appendClosePacket(now clock.Time, t *Transmit, kind wire.PacketTy
 	if size < least+len(c.token) {
 		return
 	}
-	w, ok := c.beginPacket(kind, t.Buf, size)
+	w, ok := c.beginPacket(p, kind, t.Buf, size)
 	if !ok {
 		return
 	}

@@ -53,7 +53,7 @@ func TestClosingAnswersSomePackets(t *testing.T) {
 func TestCloseDuringTheHandshake(t *testing.T) {
 	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
 		s := newScripted(t, side, greeted, pairConfig{})
-		room := s.conn.path.amp.room()
+		room := s.conn.path0.amp.room()
 		s.got = nil
 		s.conn.Close(s.now(), 7, strings.Repeat("secret", 100))
 		s.drain()
@@ -101,7 +101,7 @@ func TestCloseIsOneDatagram(t *testing.T) {
 func TestClosingToAnAddressNotValidated(t *testing.T) {
 	s := newScripted(t, wire.Server, greeted, pairConfig{})
 	s.got = nil
-	a := &s.conn.path.amp
+	a := &s.conn.path0.amp
 	a.out = amplificationFactor*a.in - 100 // all but used up
 	s.conn.fail(s.now(), wire.Errorf(wire.InternalError, "why"))
 	s.drain()
@@ -119,7 +119,7 @@ func TestClosingToAnAddressNotValidated(t *testing.T) {
 // RFC 9000, section 12.3: with no packet number left a connection MUST end without a word.
 func TestPacketNumbersRunOut(t *testing.T) {
 	s := newScripted(t, wire.Client, confirmed, pairConfig{})
-	s.conn.path.spaces[2].next, s.conn.path.spaces[2].skip = wire.MaxVarint+1, wire.NoPacket
+	s.conn.path0.spaces[2].next, s.conn.path0.spaces[2].skip = wire.MaxVarint+1, wire.NoPacket
 	s.got = nil
 	s.sends(wire.Ping{})
 	s.waits(time.Second)

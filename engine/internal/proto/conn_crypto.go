@@ -38,7 +38,7 @@ func (c *Conn) remembered() []byte {
 // handleCrypto takes a CRYPTO frame.
 func (c *Conn) handleCrypto(now clock.Time, t wire.PacketType, f wire.Crypto) error {
 	level := levelOf(t)
-	s := &c.path.spaces[spaceOf(t)].crypto
+	s := &c.path0.spaces[spaceOf(t)].crypto
 	data, err := s.receive(f)
 	if err != nil || len(data) == 0 {
 		return err
@@ -66,7 +66,7 @@ func (c *Conn) pumpTLS(now clock.Time) error {
 func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 	switch e.Kind {
 	case handshake.EventCrypto:
-		c.path.spaces[spaceOfLevel(e.Level)].crypto.write(e.Data)
+		c.path0.spaces[spaceOfLevel(e.Level)].crypto.write(e.Data)
 	case handshake.EventSealer:
 		c.installSealer(e)
 	case handshake.EventOpener:
@@ -98,7 +98,7 @@ func (c *Conn) handleTLS(now clock.Time, e handshake.Event) error {
 // noLeftover: when keys of the next level come, a level's CRYPTO data must be at its
 // end. RFC 9001, section 4.1.3: data left over MUST be a PROTOCOL_VIOLATION.
 func (c *Conn) noLeftover(sp recovery.Space) error {
-	s := &c.path.spaces[sp]
+	s := &c.path0.spaces[sp]
 	if s.discarded || s.crypto.have.len() == 0 {
 		return nil
 	}
@@ -114,7 +114,7 @@ func (c *Conn) installSealer(e handshake.Event) {
 		c.datagrams.setPeerMax(wire.ByteCount(c.peer.MaxDatagramFrame))
 	case handshake.LevelHandshake:
 		c.keys.handshakeSeal = e.Sealer
-		c.path.det.HandshakeKeysAvailable()
+		c.path0.det.HandshakeKeysAvailable()
 	}
 }
 
@@ -138,6 +138,8 @@ func (c *Conn) resume(data []byte) {
 	if err != nil {
 		return // 0-RTT then has no credit and sends nothing
 	}
+	// draft-ietf-quic-multipath-21, section 2.1: initial_max_path_id MUST NOT be remembered.
+	p.HasMultipath, p.InitialMaxPathID = false, 0
 	c.peer = p
 }
 
@@ -155,8 +157,8 @@ func (c *Conn) rejectEarly() {
 // forgetSent takes all packets of a space out of flight. Their numbers stay used.
 func (c *Conn) forgetSent(sp recovery.Space) {
 	c.outcome.Reset()
-	c.path.det.Discard(sp, &c.outcome)
-	c.path.spaces[sp].log.forget(c.path.spaces[sp].log.next)
+	c.path0.det.Discard(sp, &c.outcome)
+	c.path0.spaces[sp].log.forget(c.path0.spaces[sp].log.next)
 }
 
 // setPeerParameters takes and checks what the peer says of itself.
@@ -171,6 +173,11 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	if err := checkPreferred(&p); err != nil {
 		return err
 	}
+	if p.HasMultipath && c.local.HasMultipath && c.peerID.Len() == 0 {
+		// draft-ietf-quic-multipath-21, section 2.1: with a zero-length connection ID MUST be
+		// a PROTOCOL_VIOLATION.
+		return wire.Errorf(wire.ProtocolViolation, "multipath without connection IDs")
+	}
 	if c.early == earlyOffered {
 		c.reduced = checkNotReduced(&c.peer, &p)
 	}
@@ -179,15 +186,15 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	c.streams.setPeerLimits(&c.peer)
 	c.datagrams.setPeerMax(wire.ByteCount(p.MaxDatagramFrame))
 	c.idle.setPeer(p.MaxIdleTimeout)
-	c.path.det.SetMaxAckDelay(p.MaxAckDelay)
-	c.path.mtu.setPeerMax(p.MaxUDPPayload)
+	c.path0.det.SetMaxAckDelay(p.MaxAckDelay)
+	c.path0.mtu.setPeerMax(p.MaxUDPPayload)
 	if p.HasResetToken {
-		c.path.peer.setResetToken(p.ResetToken)
+		c.path0.peer.setResetToken(p.ResetToken)
 	}
 	if a := &p.PreferredAddress; p.HasPreferredAddress {
 		// RFC 9000, section 5.1.1: its connection ID has the sequence number 1. The address
 		// itself is not used.
-		return c.path.peer.handleNew(wire.NewConnectionID{Sequence: 1, ID: a.ID, Token: a.Token})
+		return c.path0.peer.handleNew(wire.NewConnectionID{Sequence: 1, ID: a.ID, Token: a.Token})
 	}
 	return nil
 }
@@ -242,7 +249,8 @@ func (c *Conn) completeHandshake(now clock.Time) error {
 		return wire.Errorf(wire.CryptoError+109, "the peer sent no transport parameters")
 	}
 	c.complete = true
-	c.path.issued.setPeerLimit(c.peer.ActiveConnectionIDLimit)
+	c.path0.issued.setPeerLimit(c.peer.ActiveConnectionIDLimit)
+	c.startMultipath()
 	c.traceALPN(now)
 	c.emit(Event{Kind: HandshakeComplete})
 	if c.side == wire.Client {
@@ -255,7 +263,7 @@ func (c *Conn) completeHandshake(now clock.Time) error {
 		return err
 	}
 	if c.mint != nil {
-		c.newToken = c.mint(c.path.tuple.remote)
+		c.newToken = c.mint(c.path0.tuple.remote)
 	}
 	c.doneWanted = true
 	c.confirm(now)
@@ -270,8 +278,8 @@ func (c *Conn) confirm(now clock.Time) {
 	c.confirmed = true
 	c.discard(now, recovery.SpaceInitial)
 	c.discard(now, recovery.SpaceHandshake)
-	c.path.det.HandshakeConfirmed()
-	c.path.issued.dropExtra()
+	c.path0.det.HandshakeConfirmed()
+	c.path0.issued.dropExtra()
 	c.keys.oneRTT.Confirmed()
 	c.handshakeBy = clock.Never
 	c.emit(Event{Kind: HandshakeConfirmed})
@@ -282,15 +290,15 @@ func (c *Conn) handleRetry(h *wire.LongHeader, packet []byte) {
 	// RFC 9000, section 17.2.5.2: a client MUST accept one Retry only, none after a packet
 	// of the server, and only with a token and an intact tag.
 	if c.side == wire.Server || c.retried || c.hasPeerID || len(h.Token) == 0 ||
-		h.SrcID == c.path.peer.current() || !handshake.CheckRetry(c.originalID, packet) {
+		h.SrcID == c.path0.peer.current() || !handshake.CheckRetry(c.originalID, packet) {
 		return
 	}
 	c.retried, c.retryID = true, h.SrcID
 	c.token = bytes.Clone(h.Token)
-	c.path.peer.setFirst(h.SrcID)
+	c.path0.peer.setFirst(h.SrcID)
 	c.installInitialKeys(h.SrcID)
 	c.forgetSent(recovery.SpaceInitial)
-	c.path.spaces[recovery.SpaceInitial].crypto.restart()
+	c.path0.spaces[recovery.SpaceInitial].crypto.restart()
 	if c.early == earlyOffered {
 		// 0-RTT packets went with the Initial that was refused: all of them again.
 		c.forgetSent(recovery.SpaceApplication)
@@ -308,7 +316,7 @@ type VersionError struct {
 // 6.2: MUST discard it when any other packet came, or when it lists our version).
 func (c *Conn) handleVersionNegotiation(now clock.Time, h *wire.LongHeader, packet []byte) {
 	if c.side == wire.Server || c.hasPeerID || c.retried ||
-		h.SrcID != c.path.peer.current() || h.DstID != c.local.InitialSrcID {
+		h.SrcID != c.path0.peer.current() || h.DstID != c.local.InitialSrcID {
 		return
 	}
 	var offered []wire.Version

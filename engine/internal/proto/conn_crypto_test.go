@@ -49,7 +49,7 @@ func TestPeerParametersAreChecked(t *testing.T) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			// RFC 9000, section 5.1.1: the ID of a preferred address has sequence number 1.
-			if spare := s.conn.path.peer.spare; p.HasPreferredAddress && (len(spare) != 1 || spare[0].seq != 1 || spare[0].id != someID(1)) {
+			if spare := s.conn.path0.peer.spare; p.HasPreferredAddress && (len(spare) != 1 || spare[0].seq != 1 || spare[0].id != someID(1)) {
 				t.Errorf("spare IDs: %+v", spare)
 			}
 		})
@@ -118,7 +118,7 @@ func TestRememberedParametersAreLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(clock.Time(time.Second), 0, "")
-	pto, id := c.path.det.PTO(recovery.SpaceApplication), c.path.peer.current()
+	pto, id := c.path0.det.PTO(recovery.SpaceApplication), c.path0.peer.current()
 	p := wire.DefaultTransportParameters()
 	p.InitialMaxData, p.MaxAckDelay, p.AckDelayExponent = 1000, 10*time.Second, 20
 	p.HasInitialSrcID, p.InitialSrcID, p.HasOriginalDstID, p.OriginalDstID = true, someID(1), true, someID(2)
@@ -129,10 +129,10 @@ func TestRememberedParametersAreLimits(t *testing.T) {
 	if c.streams.credit.limit != 1000 {
 		t.Errorf("limit %d, want that of the last connection", c.streams.credit.limit)
 	}
-	if got := c.path.det.PTO(recovery.SpaceApplication); got != pto {
+	if got := c.path0.det.PTO(recovery.SpaceApplication); got != pto {
 		t.Errorf("probe timeout %v, was %v: by the old max_ack_delay", got, pto)
 	}
-	if c.path.peer.isResetToken(p.ResetToken) || c.path.peer.current() != id || len(c.path.peer.spare) > 0 {
+	if c.path0.peer.isResetToken(p.ResetToken) || c.path0.peer.current() != id || len(c.path0.peer.spare) > 0 {
 		t.Error("connection IDs or tokens of the last connection are used")
 	}
 	if c.hasPeer {
@@ -153,7 +153,7 @@ func TestPeerParametersAreApplied(t *testing.T) {
 	if got, want := s.conn.pto(), before+p.MaxAckDelay-recovery.DefaultMaxAckDelay; got != want {
 		t.Errorf("probe timeout %v, want %v", got, want)
 	}
-	if n := s.conn.path.mtu.limit; n != 1300 {
+	if n := s.conn.path0.mtu.limit; n != 1300 {
 		t.Errorf("packets of up to %d bytes, want 1300", n)
 	}
 }
@@ -214,8 +214,8 @@ func TestRetryIsTakenOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Client, greeted, pairConfig{})
-			next, sent := s.conn.path.spaces[recovery.SpaceInitial].next, s.conn.path.det.Eliciting(recovery.SpaceInitial)
-			hello := slices.Clone(s.conn.path.spaces[recovery.SpaceInitial].crypto.out)
+			next, sent := s.conn.path0.spaces[recovery.SpaceInitial].next, s.conn.path0.det.Eliciting(recovery.SpaceInitial)
+			hello := slices.Clone(s.conn.path0.spaces[recovery.SpaceInitial].crypto.out)
 			tt.send(s)
 			if s.conn.retried != tt.want {
 				t.Fatalf("retried %v, want %v", s.conn.retried, tt.want)
@@ -226,16 +226,16 @@ func TestRetryIsTakenOnce(t *testing.T) {
 			// Section 17.2.5.2: its source ID MUST be the destination; section 8.1.2: the token
 			// MUST be repeated; 17.2.5.3: packet numbers MUST NOT be reset, nor the hello changed.
 			s.sendsDatagram(s.retry([]byte("another"), someID(2)))
-			if string(s.conn.token) != "token" || s.conn.path.peer.current() != someID(1) {
-				t.Errorf("token %q to %v: a second Retry was taken", s.conn.token, s.conn.path.peer.current())
+			if string(s.conn.token) != "token" || s.conn.path0.peer.current() != someID(1) {
+				t.Errorf("token %q to %v: a second Retry was taken", s.conn.token, s.conn.path0.peer.current())
 			}
-			if s.conn.path.spaces[recovery.SpaceInitial].next <= next {
+			if s.conn.path0.spaces[recovery.SpaceInitial].next <= next {
 				t.Error("packet numbers begin anew")
 			}
-			if n := s.conn.path.det.Eliciting(recovery.SpaceInitial); n != sent {
+			if n := s.conn.path0.det.Eliciting(recovery.SpaceInitial); n != sent {
 				t.Errorf("%d Initial packets are in flight, want %d: those before the Retry count no more", n, sent)
 			}
-			if !slices.Equal(hello, s.conn.path.spaces[recovery.SpaceInitial].crypto.out) {
+			if !slices.Equal(hello, s.conn.path0.spaces[recovery.SpaceInitial].crypto.out) {
 				t.Error("the hello changed")
 			}
 		})
@@ -296,7 +296,7 @@ func TestVersionNegotiationEndsTheAttempt(t *testing.T) {
 // PROTOCOL_VIOLATION.
 func TestCryptoDataOfAnEarlierLevel(t *testing.T) {
 	s := newScripted(t, wire.Server, greeted, pairConfig{})
-	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: s.conn.path.spaces[recovery.SpaceInitial].crypto.read, Data: []byte{1}})
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: s.conn.path0.spaces[recovery.SpaceInitial].crypto.read, Data: []byte{1}})
 	s.wantClose(wire.ProtocolViolation)
 }
 
@@ -344,7 +344,7 @@ func TestCryptoBehindTheLastMessage(t *testing.T) {
 	s := newScripted(t, wire.Client, greeted, pairConfig{})
 	s.sendsIn(wire.PacketInitial, wire.Crypto{Offset: 5000, Data: []byte{1}})
 	s.wantFine()
-	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path.spaces[recovery.SpaceInitial].crypto.out})
+	s.sendsIn(wire.PacketInitial, wire.Crypto{Data: s.real.path0.spaces[recovery.SpaceInitial].crypto.out})
 	s.wantClose(wire.ProtocolViolation)
 }
 
@@ -352,7 +352,7 @@ func TestCryptoBehindTheLastMessage(t *testing.T) {
 // It adds nothing, here behind the ticket that a client has read.
 func TestEmptyCryptoAheadOfAGap(t *testing.T) {
 	s := newScripted(t, wire.Client, confirmed, pairConfig{})
-	if s.conn.path.spaces[recovery.SpaceApplication].crypto.read == 0 {
+	if s.conn.path0.spaces[recovery.SpaceApplication].crypto.read == 0 {
 		t.Fatal("the client has read nothing: the test shows nothing")
 	}
 	s.sends(wire.Crypto{Offset: 1280})

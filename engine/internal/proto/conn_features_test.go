@@ -22,7 +22,7 @@ func TestRetry(t *testing.T) {
 	if !p.client().Stats().Retried || !p.server().Stats().Retried {
 		t.Error("no Retry took place")
 	}
-	if !p.server().path.amp.validated() {
+	if !p.server().path0.amp.validated() {
 		t.Error("the address is not taken for proved")
 	}
 	x := newTransfer(p, wire.Client, 1, 100_000)
@@ -92,8 +92,8 @@ func TestEarlyDataAfterRetry(t *testing.T) {
 	x.check()
 	p.handshake()
 	p.idle(100 * time.Millisecond)
-	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path.lostPackets != 0 {
-		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path.lostPackets)
+	if c := p.client(); !c.retried || !c.Stats().EarlyData || c.path0.lostPackets != 0 {
+		t.Errorf("retried %v, 0-RTT %v, %d packets lost", c.retried, c.Stats().EarlyData, c.path0.lostPackets)
 	}
 }
 
@@ -184,11 +184,11 @@ func TestNATRebinding(t *testing.T) {
 			// The client knows nothing of it: what goes to the new address reaches it.
 			e := p.ends[wire.Client]
 			e.addr = tt.to
-			e.conn.path.local = tt.to
+			e.conn.path0.local = tt.to
 			p.run(time.Minute, x.done)
 			x.check()
-			if _, remote := p.server().Addresses(); remote != tt.to || !p.server().path.amp.validated() {
-				t.Errorf("the server sends to %v, validated %v; want %v", remote, p.server().path.amp.validated(), tt.to)
+			if _, remote := p.server().Addresses(); remote != tt.to || !p.server().path0.amp.validated() {
+				t.Errorf("the server sends to %v, validated %v; want %v", remote, p.server().path0.amp.validated(), tt.to)
 			}
 			if p.ends[wire.Server].seen[PathChanged] != 1 {
 				t.Errorf("PathChanged came %d times, want once", p.ends[wire.Server].seen[PathChanged])
@@ -203,20 +203,20 @@ func TestClientMigration(t *testing.T) {
 	p.idle(100 * time.Millisecond) // spare connection IDs come
 	x := newTransfer(p, wire.Client, 1, 3<<20)
 	p.run(time.Minute, func() bool { x.pump(); return x.arrived() > 1<<20 })
-	before := p.client().path.peer.current()
+	before := p.client().path0.peer.current()
 	to := netip.MustParseAddrPort("203.0.113.9:5005")
 	if err := p.client().Rebind(p.now, to); err != nil {
 		t.Fatal(err)
 	}
 	// RFC 9000, section 9.4: congestion control and RTT MUST begin anew on the new path.
-	if d := p.client().path.det; d.RTT().HasSample || d.BytesInFlight() != 0 {
+	if d := p.client().path0.det; d.RTT().HasSample || d.BytesInFlight() != 0 {
 		t.Errorf("on the new path the RTT is %v, %d bytes are in flight", d.RTT(), d.BytesInFlight())
 	}
 	p.ends[wire.Client].addr = to
-	serverUsed := p.server().path.peer.current()
+	serverUsed := p.server().path0.peer.current()
 	p.run(time.Minute, x.done)
 	x.check()
-	if p.client().path.peer.current() == before || p.server().path.peer.current() == serverUsed {
+	if p.client().path0.peer.current() == before || p.server().path0.peer.current() == serverUsed {
 		t.Error("a connection ID is used on two paths") // RFC 9000, section 9.5: MUST NOT
 	}
 	if p.ends[wire.Client].seen[PathChanged] != 1 || p.ends[wire.Server].seen[PathChanged] != 1 {
@@ -265,7 +265,7 @@ func TestPathMTUIsFound(t *testing.T) {
 		p.run(time.Minute, x.done)
 		x.check()
 		p.idle(10 * time.Second)
-		if got := int(p.client().path.mtu.size()); got > mtu || got < mtu-20 {
+		if got := int(p.client().path0.mtu.size()); got > mtu || got < mtu-20 {
 			t.Errorf("on a path of %d bytes the client uses %d", mtu, got)
 		}
 	}
@@ -277,13 +277,13 @@ func TestPathMTUShrinks(t *testing.T) {
 	p.handshake()
 	x := newTransfer(p, wire.Client, 1, 6<<20)
 	p.run(time.Minute, func() bool { x.pump(); return x.arrived() > 2<<20 })
-	if got := p.client().path.mtu.size(); got != 1472 {
+	if got := p.client().path0.mtu.size(); got != 1472 {
 		t.Fatalf("before: %d", got)
 	}
 	p.mtu = 1300
 	p.run(time.Minute, x.done)
 	x.check()
-	if got := p.client().path.mtu.size(); got > 1300 {
+	if got := p.client().path0.mtu.size(); got > 1300 {
 		t.Errorf("the client still sends %d bytes", got)
 	}
 }

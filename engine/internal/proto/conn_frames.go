@@ -13,7 +13,7 @@ type frameOutcome struct {
 
 // handleFrames takes the frames of a packet one by one. The first that is wrong
 // ends it.
-func (c *Conn) handleFrames(now clock.Time, d *Datagram, r *received) (frameOutcome, error) {
+func (c *Conn) handleFrames(now clock.Time, p *path, d *Datagram, r *received) (frameOutcome, error) {
 	var out frameOutcome
 	for b := r.payload; len(b) > 0; {
 		if b[0] == 0 {
@@ -25,12 +25,12 @@ func (c *Conn) handleFrames(now clock.Time, d *Datagram, r *received) (frameOutc
 			return out, err
 		}
 		b = b[n:]
-		if err := allowed(t, r.kind); err != nil {
+		if err := allowed(t, r.kind, c.multi.on); err != nil {
 			return out, err
 		}
 		out.eliciting = out.eliciting || t.AckEliciting()
 		out.nonProbing = out.nonProbing || !t.Probing()
-		n, err = c.handleFrame(now, d, r, t, b)
+		n, err = c.handleFrame(now, p, d, r, t, b)
 		if err != nil {
 			return out, inFrame(err, t)
 		}
@@ -53,8 +53,9 @@ func inFrame(err error, t wire.FrameType) error {
 // allowed holds the table of RFC 9000, section 12.4: a frame in a packet type that
 // does not permit it MUST be a PROTOCOL_VIOLATION, an unknown one a
 // FRAME_ENCODING_ERROR.
-func allowed(t wire.FrameType, kind wire.PacketType) error {
+func allowed(t wire.FrameType, kind wire.PacketType, multipath bool) error {
 	ok := true
+	ofPaths := (t >= wire.TypePathAck && t <= wire.TypePathAckECN) || (t >= wire.TypePathAbandon && t <= wire.TypePathCIDsBlocked)
 	switch kind {
 	case wire.PacketInitial, wire.PacketHandshake:
 		switch t {
@@ -70,8 +71,13 @@ func allowed(t wire.FrameType, kind wire.PacketType) error {
 		}
 	}
 	switch {
-	case !wire.Known(t) || (t >= wire.TypePathAck && t <= wire.TypePathAckECN) || t >= wire.TypePathAbandon ||
-		t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
+	case ofPaths && multipath && kind != wire.PacketOneRTT:
+		// draft-ietf-quic-multipath-21, section 4: in another packet type MUST be a
+		// PROTOCOL_VIOLATION.
+		ok = false
+	}
+	switch {
+	case !wire.Known(t) || (ofPaths && !multipath) || t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
 		// Extensions that were not negotiated are unknown (section 19.21).
 		return &wire.TransportError{Code: wire.FrameEncodingError, Frame: t, Reason: "unknown frame type"}
 	case !ok:
@@ -81,7 +87,7 @@ func allowed(t wire.FrameType, kind wire.PacketType) error {
 }
 
 // handleFrame takes one frame, whose body b begins with, and returns its length.
-func (c *Conn) handleFrame(now clock.Time, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
+func (c *Conn) handleFrame(now clock.Time, p *path, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
 	switch {
 	case t.IsStream():
 		f, n, err := wire.ParseStream(t, b)
@@ -94,7 +100,9 @@ func (c *Conn) handleFrame(now clock.Time, d *Datagram, r *received, t wire.Fram
 		if err != nil {
 			return 0, err
 		}
-		return n, c.handleAck(now, r.kind, &f)
+		// draft-ietf-quic-multipath-21, section 2.3: an ACK frame is of path 0, and MUST still
+		// be processed.
+		return n, c.handleAck(now, c.path0, r.kind, &f)
 	case t == wire.TypePing:
 		return 0, nil
 	case t == wire.TypeCrypto:
@@ -117,33 +125,35 @@ func (c *Conn) handleFrame(now clock.Time, d *Datagram, r *received, t wire.Fram
 		c.peerClosed(now, f)
 		return n, nil
 	case t >= wire.TypeNewConnectionID && t <= wire.TypePathResponse:
-		return c.handlePathFrame(now, d, r, t, b)
+		return c.handlePathFrame(now, p, d, r, t, b)
+	}
+	if (t >= wire.TypePathAbandon && t <= wire.TypePathCIDsBlocked) || t == wire.TypePathAck || t == wire.TypePathAckECN {
+		return c.handleMultipathFrame(now, r, t, b)
 	}
 	return c.handleStreamControl(now, t, b)
 }
 
 // handlePathFrame takes the frames about connection IDs and path validation.
-func (c *Conn) handlePathFrame(now clock.Time, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
-	p := c.path
+func (c *Conn) handlePathFrame(now clock.Time, p *path, d *Datagram, r *received, t wire.FrameType, b []byte) (int, error) {
 	switch t {
 	case wire.TypeNewConnectionID:
 		f, n, err := wire.ParseNewConnectionID(t, b)
 		if err != nil {
 			return 0, err
 		}
-		return n, p.peer.handleNew(f)
+		return n, c.path0.peer.handleNew(f)
 	case wire.TypeRetireConnectionID:
 		f, n, err := wire.ParseRetireConnectionID(t, b)
 		if err != nil {
 			return 0, err
 		}
-		return n, p.issued.handleRetire(f.Sequence, r.dst)
+		return n, c.path0.issued.handleRetire(f.Sequence, r.dst)
 	case wire.TypePathChallenge:
 		f, n, err := wire.ParsePathChallenge(t, b)
 		if err != nil {
 			return 0, err
 		}
-		c.owed.owe(d.Local, d.Remote, f.Data)
+		p.owed.owe(d.Local, d.Remote, f.Data)
 		return n, nil
 	}
 	f, n, err := wire.ParsePathResponse(t, b)

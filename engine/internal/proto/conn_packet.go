@@ -25,11 +25,10 @@ func (c *Conn) canSeal(t wire.PacketType) bool {
 	return c.keys.sealer(t) != nil
 }
 
-// beginPacket appends the header of a packet of that type to b and returns a builder
-// for its frames. The packet may take size bytes with its tag; false means that this
+// beginPacket appends the header of a packet of that type on p to b and returns a
+// builder for its frames. The packet may take size bytes with its tag; false means that this
 // is too few.
-func (c *Conn) beginPacket(t wire.PacketType, b []byte, size int) (builder, bool) {
-	p := c.path
+func (c *Conn) beginPacket(p *path, t wire.PacketType, b []byte, size int) (builder, bool) {
 	s := &p.spaces[spaceOf(t)]
 	if s.next == s.skip {
 		p.det.Skip(spaceOf(t), s.next)
@@ -39,7 +38,7 @@ func (c *Conn) beginPacket(t wire.PacketType, b []byte, size int) (builder, bool
 	if s.next > wire.MaxVarint {
 		return builder{}, false
 	}
-	w := builder{kind: t, start: len(b), end: len(b) + size - tagSize, log: &s.log, first: s.log.next, number: s.next}
+	w := builder{path: p, kind: t, start: len(b), end: len(b) + size - tagSize, log: &s.log, first: s.log.next, number: s.next}
 	w.pnLen = wire.PacketNumberLen(w.number, p.det.LargestAcked(spaceOf(t)))
 	if t == wire.PacketOneRTT {
 		w.phase = c.keys.oneRTT.Phase()
@@ -79,7 +78,7 @@ func (w *builder) abandon() []byte {
 // endPacket seals the packet in place and notes it as sent. It returns the train with
 // the packet at its end.
 func (c *Conn) endPacket(now clock.Time, w *builder) ([]byte, error) {
-	p, sp := c.path, spaceOf(w.kind)
+	p, sp := w.path, spaceOf(w.kind)
 	for len(w.b)-w.body+w.pnLen < sampleSpan {
 		w.b = append(w.b, 0) // PADDING
 	}

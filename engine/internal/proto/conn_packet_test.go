@@ -26,10 +26,10 @@ func TestBeginPacket(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Server, confirmed, quiet())
-			app := &s.conn.path.spaces[recovery.SpaceApplication]
+			app := &s.conn.path0.spaces[recovery.SpaceApplication]
 			app.next, app.skip = tt.next, wire.NoPacket
-			header := len(wire.AppendShort(nil, s.conn.path.peer.current(), 0, 0, wire.PacketNumberLen(100, s.conn.path.det.LargestAcked(recovery.SpaceApplication))))
-			if _, got := s.conn.beginPacket(wire.PacketOneRTT, nil, header+tt.room+tagSize); got != tt.want {
+			header := len(wire.AppendShort(nil, s.conn.path0.peer.current(), 0, 0, wire.PacketNumberLen(100, s.conn.path0.det.LargestAcked(recovery.SpaceApplication))))
+			if _, got := s.conn.beginPacket(s.conn.path0, wire.PacketOneRTT, nil, header+tt.room+tagSize); got != tt.want {
 				t.Errorf("begun %v, want %v", got, tt.want)
 			}
 		})
@@ -66,12 +66,12 @@ func TestInitialDatagramsAreFull(t *testing.T) {
 // acknowledgement.
 func TestPaddingIsInFlight(t *testing.T) {
 	s := newScripted(t, wire.Client, greeted, pairConfig{})
-	before := s.conn.path.det.BytesInFlight()
+	before := s.conn.path0.det.BytesInFlight()
 	s.sendsIn(wire.PacketInitial, wire.Ping{})
 	if f, p := s.frame(wire.TypeAck); f == nil || p.size != int(minUDPPayload) {
 		t.Fatalf("no ACK in a padded Initial packet, but %v", s.heard())
 	}
-	if n := s.conn.path.det.BytesInFlight() - before; n != minUDPPayload {
+	if n := s.conn.path0.det.BytesInFlight() - before; n != minUDPPayload {
 		t.Errorf("%d bytes more in flight, want %d", n, minUDPPayload)
 	}
 }

@@ -15,13 +15,12 @@ import (
 // arrivedFrom deals with a 1-RTT packet from another 4-tuple than the one in use.
 // moves says that it is the newest and does more than probe: then the peer has moved
 // (RFC 9000, section 9.3).
-func (c *Conn) arrivedFrom(now clock.Time, at tuple, dst wire.ConnID, moves bool) {
+func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, moves bool) {
 	if c.side == wire.Client || !moves || !c.confirmed {
 		return
 	}
-	p := c.path
 	if p.challenge.running() && at == p.previous {
-		c.goBack(now) // to where the peer is known to be
+		c.goBack(now, p) // to where the peer is known to be
 		return
 	}
 	if dst != p.usedID {
@@ -35,19 +34,19 @@ func (c *Conn) arrivedFrom(now clock.Time, at tuple, dst wire.ConnID, moves bool
 	if !p.challenge.running() {
 		p.previous = p.tuple
 	}
-	c.switchTo(now, at)
+	c.switchTo(now, p, at)
 	p.amp = p.probedAmp
 	// Section 9.3: MUST validate the new address; section 9.3.3: and the old one, lest
 	// somebody on the side moves the connection away.
-	p.challenge.start(now, c.challengePeriod(), c.randomData)
-	p.leaving.start(now, c.pto(), c.randomData)
-	c.traceMigration(now, "migration_started")
+	p.challenge.start(now, c.challengePeriod(p), c.randomData)
+	p.leaving.start(now, p.pto(), c.randomData)
+	c.traceMigration(now, p, "migration_started")
 }
 
 // challengePeriod returns the PTO for a path of which nothing is known yet: section
 // 8.2.4 recommends the larger of the present one and a new path's.
-func (c *Conn) challengePeriod() time.Duration {
-	return max(c.pto(), 3*recovery.DefaultInitialRTT)
+func (c *Conn) challengePeriod(p *path) time.Duration {
+	return max(p.pto(), 3*recovery.DefaultInitialRTT)
 }
 
 // heardFrom counts a datagram of the peer from another tuple than the one in use.
@@ -60,8 +59,8 @@ func (p *path) heardFrom(at tuple, size wire.ByteCount) {
 
 // credit returns how many bytes may go to a tuple now (RFC 9000, section 8: MUST NOT be
 // more than three times what came from an address that is not validated).
-func (c *Conn) credit(at tuple) wire.ByteCount {
-	switch p := c.path; {
+func (c *Conn) credit(p *path, at tuple) wire.ByteCount {
+	switch {
 	case at == p.tuple:
 		return p.amp.room()
 	case c.side == wire.Client || at == p.previous: // the server's address; one validated before
@@ -74,21 +73,20 @@ func (c *Conn) credit(at tuple) wire.ByteCount {
 
 // switchTo uses another 4-tuple from now on. What was learnt of the old path does not
 // hold on another address; another port alone is most likely a NAT's (section 9.4).
-func (c *Conn) switchTo(now clock.Time, at tuple) {
-	p := c.path
+func (c *Conn) switchTo(now clock.Time, p *path, at tuple) {
 	p.moved = p.moved || at.local.Addr() != p.local.Addr() || at.remote.Addr() != p.tuple.remote.Addr()
 	p.tuple = at
 	if p.moved {
 		p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)
 		p.mtu.setPeerMax(c.peer.MaxUDPPayload)
-		c.mtuChanged(now)
+		c.mtuChanged(now, p)
 	}
 }
 
 // Rebind moves a client to another local address (RFC 9000, section 9.2): its packets
 // leave from there from now on. An error says why it must not.
 func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
-	p := c.path
+	p := c.path0
 	switch {
 	case c.err != nil:
 		return c.err
@@ -107,25 +105,32 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 		return errors.New("migrate: the server has given no spare connection ID: try again later")
 	}
 	p.previous = p.tuple
-	c.switchTo(now, tuple{local, p.tuple.remote})
-	c.resetPath(now)
-	p.challenge.start(now, c.pto(), c.randomData)
-	c.traceMigration(now, "migration_started")
+	c.switchTo(now, p, tuple{local, p.tuple.remote})
+	c.resetPath(now, p)
+	p.challenge.start(now, p.pto(), c.randomData)
+	c.traceMigration(now, p, "migration_started")
 	return nil
 }
 
 // resetPath begins congestion control and round-trip times anew (section 9.4: MUST).
-func (c *Conn) resetPath(now clock.Time) {
-	p := c.path
+func (c *Conn) resetPath(now clock.Time, p *path) {
 	if !p.moved {
 		return
 	}
 	p.moved = false
+	p.det.ResetPath(now, c.newController(now, p))
+}
+
+// removeController says that the path's congestion control is used no more.
+func (c *Conn) removeController(p *path) {}
+
+// newController returns congestion control that knows nothing yet of p.
+func (c *Conn) newController(now clock.Time, p *path) congest.Controller {
 	controller, err := congest.New(c.cfg.Congestion, congest.Config{Datagram: p.mtu.size(), Now: now})
 	if err != nil {
 		panic("proto: the congestion control was known and is not any more: " + err.Error())
 	}
-	p.det.ResetPath(now, controller)
+	return controller
 }
 
 func (c *Conn) randomData() (b [8]byte) {
@@ -136,64 +141,83 @@ func (c *Conn) randomData() (b [8]byte) {
 // challengeAnswered takes the data of a PATH_RESPONSE. What answers nothing is
 // ignored (section 19.18).
 func (c *Conn) challengeAnswered(now clock.Time, data [8]byte) {
-	p := c.path
+	for _, p := range c.open {
+		if c.pathAnswered(now, p, data) {
+			return
+		}
+	}
+}
+
+// pathAnswered takes the answer if it is to a challenge of p.
+func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 	if p.leaving.response(data) {
-		return
+		return true
 	}
 	if !p.challenge.response(data) {
-		return
+		return false
 	}
 	p.amp.validate()
 	p.det.AmplificationLifted()
 	if _, full := p.challenge.passed(); !full {
 		// Section 8.2.1: after a challenge in a small datagram MUST come one of 1200 bytes.
-		p.challenge.start(now, c.pto(), c.randomData)
+		p.challenge.start(now, p.pto(), c.randomData)
+	}
+	if p.state == PathValidating {
+		c.validated(now, p)
+		return true
 	}
 	if p.previous == p.tuple {
-		return // the second validation of a path
+		return true // the second validation of a path
 	}
-	c.resetPath(now)
+	c.resetPath(now, p)
 	p.previous = p.tuple
-	c.traceMigration(now, "migration_complete")
-	c.emit(Event{Kind: PathChanged, Local: p.local, Remote: p.tuple.remote})
+	c.traceMigration(now, p, "migration_complete")
+	c.emit(Event{Kind: PathChanged, Path: p.id, Local: p.local, Remote: p.tuple.remote})
+	return true
 }
 
 // pathTimeout sends challenges again and gives up on those that stay unanswered
 // (section 8.2.4). Without another path to go to it may wait for this one: it is
 // asked again, ever less often, until the connection is idle for too long.
-func (c *Conn) pathTimeout(now clock.Time) {
-	p := c.path
+func (c *Conn) pathTimeout(now clock.Time, p *path) {
 	p.leaving.timeout(now)
 	period := p.challenge.period
 	if !p.challenge.timeout(now) {
+		return
+	}
+	if p.state == PathValidating {
+		// draft-ietf-quic-multipath-21, section 3.1: a path that cannot be validated MUST be
+		// closed explicitly, since its ID is consumed.
+		c.abandon(now, p, wire.PathUnstableOrPoor)
 		return
 	}
 	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
 		p.challenge.start(now, 2*period, c.randomData)
 		return
 	}
-	c.goBack(now)
+	c.goBack(now, p)
 }
 
 // goBack returns to the last validated tuple (section 9.3.2: MUST).
-func (c *Conn) goBack(now clock.Time) {
-	p := c.path
-	c.traceMigration(now, "migration_abandoned")
-	c.switchTo(now, p.previous)
-	c.resetPath(now)
+func (c *Conn) goBack(now clock.Time, p *path) {
+	c.traceMigration(now, p, "migration_abandoned")
+	c.switchTo(now, p, p.previous)
+	c.resetPath(now, p)
 	p.amp.validate()
 	p.det.AmplificationLifted()
 	p.challenge.abandon()
 	p.leaving.abandon()
-	c.traceMigration(now, "migration_complete")
+	c.traceMigration(now, p, "migration_complete")
 }
 
 // appendResponse answers a challenge, on the 4-tuple that it came from (section
 // 8.2.2: MUST).
-func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
-	p := c.path
+//
+// draft-ietf-quic-multipath-21, section 3.1: it MUST be sent on the path of the
+// challenge, with a connection ID of the same path ID.
+func (c *Conn) appendResponse(now clock.Time, t *Transmit, p *path) bool {
 	for c.canSeal(wire.PacketOneRTT) {
-		local, remote, ok := c.owed.next()
+		local, remote, ok := p.owed.next()
 		// Section 8.2.2: an answer MUST NOT be delayed, unless by congestion control. That
 		// lets probes pass (RFC 9002, section 7), and an answer is the best of them: a peer
 		// that wants it first acknowledges nothing on the path, and the window stays full.
@@ -202,21 +226,20 @@ func (c *Conn) appendResponse(now clock.Time, t *Transmit) bool {
 			return false
 		}
 		at := tuple{local, remote}
-		if c.credit(at) >= leastAlone || at == p.tuple {
-			return c.appendAlone(now, t, at, func(w *builder, _ bool) bool { return c.owed.appendFrame(w) })
+		if c.credit(p, at) >= leastAlone || at == p.tuple {
+			return c.appendAlone(now, t, p, at, func(w *builder, _ bool) bool { return p.owed.appendFrame(w) })
 		}
-		c.owed.pop() // nothing may go there
+		p.owed.pop() // nothing may go there
 	}
 	return false
 }
 
 // appendChallenge sends a challenge that is due, in a datagram of its own.
-func (c *Conn) appendChallenge(now clock.Time, t *Transmit) bool {
-	p := c.path
-	if p.challenge.wantsFrame() && c.appendAlone(now, t, p.tuple, p.challenge.appendFrame) {
+func (c *Conn) appendChallenge(now clock.Time, t *Transmit, p *path) bool {
+	if p.challenge.wantsFrame() && c.appendAlone(now, t, p, p.tuple, p.challenge.appendFrame) {
 		return true
 	}
-	return p.leaving.wantsFrame() && c.appendAlone(now, t, p.previous, p.leaving.appendFrame)
+	return p.leaving.wantsFrame() && c.appendAlone(now, t, p, p.previous, p.leaving.appendFrame)
 }
 
 // leastAlone is enough for a short header, a frame and a tag with room to spare, bytes.
@@ -225,14 +248,17 @@ const leastAlone wire.ByteCount = 64
 // appendAlone sends a datagram to a 4-tuple with the frame that add appends. It is
 // 1200 bytes long (RFC 9000, section 8.2.1: MUST), or as long as the anti-amplification
 // limit allows: then full is false.
-func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *builder, full bool) bool) bool {
-	size := min(minUDPPayload, c.credit(at))
+func (c *Conn) appendAlone(now clock.Time, t *Transmit, p *path, at tuple, add func(w *builder, full bool) bool) bool {
+	size := min(minUDPPayload, c.credit(p, at))
 	if size < leastAlone || int(size) > cap(t.Buf) {
 		return false
 	}
-	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, int(size))
+	w, ok := c.beginPacket(p, wire.PacketOneRTT, t.Buf, int(size))
 	if !ok {
 		return false
+	}
+	if s := &p.spaces[recovery.SpaceApplication]; c.multi.on && s.acks.pending() {
+		s.acks.append(now, &w, ackDelayExponent, true, p.id) // the peer learns the round trip at once
 	}
 	if !add(&w, size == minUDPPayload) {
 		t.Buf = w.abandon()
@@ -245,6 +271,6 @@ func (c *Conn) appendAlone(now clock.Time, t *Transmit, at tuple, add func(w *bu
 		c.fail(now, err)
 		return false
 	}
-	c.finishTrain(t, at, len(t.Buf))
+	c.finishTrain(t, p, at, len(t.Buf))
 	return true
 }

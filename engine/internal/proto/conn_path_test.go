@@ -36,7 +36,7 @@ func TestChallengeIsAnswered(t *testing.T) {
 		s.got = nil
 		s.sends(data)
 		f, p := s.frame(wire.TypePathResponse)
-		if f == nil || f.(wire.PathResponse).Data != data.Data || p.size != int(minUDPPayload) || p.to != s.conn.path.tuple {
+		if f == nil || f.(wire.PathResponse).Data != data.Data || p.size != int(minUDPPayload) || p.to != s.conn.path0.tuple {
 			t.Fatalf("answered %+v in %+v", f, p)
 		}
 		s.waits(5 * time.Second) // never acknowledged
@@ -83,7 +83,7 @@ func TestChallengeIsAnswered(t *testing.T) {
 		for range 5000 {
 			s.sends(data)
 		}
-		if in, window := s.conn.path.det.BytesInFlight(), s.conn.path.det.State().Window; in > window {
+		if in, window := s.conn.path0.det.BytesInFlight(), s.conn.path0.det.State().Window; in > window {
 			t.Errorf("%d bytes in flight, the window is %d", in, window)
 		}
 	})
@@ -123,7 +123,7 @@ func TestPeerMoves(t *testing.T) {
 	// one of 1200 bytes.
 	s.got = nil
 	s.sends(wire.PathResponse{Data: small.Data})
-	if !s.conn.path.amp.validated() {
+	if !s.conn.path0.amp.validated() {
 		t.Fatal("the new address is not validated by its answer")
 	}
 	if f, p := s.frame(wire.TypePathChallenge); f == nil || p.size != int(minUDPPayload) || p.to.remote != stranger {
@@ -134,7 +134,7 @@ func TestPeerMoves(t *testing.T) {
 	if n := s.pair.ends[wire.Server].seen[PathChanged]; n != 1 {
 		t.Errorf("PathChanged came %d times", n)
 	}
-	if s.conn.path.challenge.running() {
+	if s.conn.path0.challenge.running() {
 		t.Error("validation never ends")
 	}
 	s.wantFine()
@@ -149,9 +149,9 @@ func TestUnansweredMoveIsTakenBack(t *testing.T) {
 	if _, remote := s.conn.Addresses(); remote != stranger {
 		t.Fatalf("the connection stays at %v", remote)
 	}
-	s.waits(3 * s.conn.challengePeriod())
-	if _, remote := s.conn.Addresses(); remote != clientAddr || !s.conn.path.amp.validated() {
-		t.Errorf("the connection is at %v, validated %v; want %v", remote, s.conn.path.amp.validated(), clientAddr)
+	s.waits(3 * s.conn.challengePeriod(s.conn.path0))
+	if _, remote := s.conn.Addresses(); remote != clientAddr || !s.conn.path0.amp.validated() {
+		t.Errorf("the connection is at %v, validated %v; want %v", remote, s.conn.path0.amp.validated(), clientAddr)
 	}
 }
 
@@ -172,16 +172,16 @@ func TestReorderedPacketDoesNotMove(t *testing.T) {
 // peer moved on purpose.
 func TestMoveWithoutSpareID(t *testing.T) {
 	s := newScripted(t, wire.Server, confirmed, pairConfig{})
-	s.conn.path.peer.spare = nil
-	s.at.remote, s.dst = stranger, s.conn.path.issued.ids[1].id
+	s.conn.path0.peer.spare = nil
+	s.at.remote, s.dst = stranger, s.conn.path0.issued.ids[1].id
 	s.sends(wire.Ping{})
 	if _, remote := s.conn.Addresses(); remote != clientAddr {
 		t.Errorf("the connection moved to %v with the connection ID of the old path", remote)
 	}
-	before := s.conn.path.peer.current()
+	before := s.conn.path0.peer.current()
 	s.sends(wire.NewConnectionID{Sequence: 9, ID: someID(9)})
 	s.sends(wire.Ping{})
-	if _, remote := s.conn.Addresses(); remote != stranger || s.conn.path.peer.current() == before {
+	if _, remote := s.conn.Addresses(); remote != stranger || s.conn.path0.peer.current() == before {
 		t.Errorf("with a spare ID the connection is at %v", remote)
 	}
 }
@@ -199,7 +199,7 @@ func TestRebindIsRefused(t *testing.T) {
 		t.Error("migrated though the server forbids it")
 	}
 	s = newScripted(t, wire.Client, confirmed, pairConfig{})
-	s.conn.path.peer.spare = nil
+	s.conn.path0.peer.spare = nil
 	if err := s.conn.Rebind(s.now(), local); err == nil {
 		t.Error("migrated without a connection ID for it")
 	}
@@ -231,12 +231,12 @@ func TestMoveIntoTheVoid(t *testing.T) {
 // it may have spare connection IDs by then.
 func TestNoMoveBeforeConfirmation(t *testing.T) {
 	s := newScripted(t, wire.Client, confirmed, pairConfig{})
-	if len(s.conn.path.peer.spare) == 0 {
+	if len(s.conn.path0.peer.spare) == 0 {
 		t.Fatal("there is no spare ID: the test shows nothing")
 	}
 	s.conn.confirmed = false
 	to := netip.MustParseAddrPort("192.0.2.77:77")
-	if err := s.conn.Rebind(s.now(), to); err == nil || s.conn.path.local == to {
-		t.Errorf("moved to %v: %v", s.conn.path.local, err)
+	if err := s.conn.Rebind(s.now(), to); err == nil || s.conn.path0.local == to {
+		t.Errorf("moved to %v: %v", s.conn.path0.local, err)
 	}
 }

@@ -13,10 +13,10 @@ import (
 // and what stays of it retains d.Buffer. Whatever the payload holds, the worst that
 // happens is that the connection closes with a typed error, which an event says.
 func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
-	p := c.path
 	if c.state >= stateDraining {
 		return
 	}
+	p := c.pathFor(d.Data)
 	c.stats.receivedDatagrams++
 	p.receivedBytes += uint64(len(d.Data))
 	at := tuple{d.Local, d.Remote}
@@ -39,7 +39,7 @@ func (c *Conn) HandleDatagram(now clock.Time, d *Datagram) {
 	c.handlePackets(now, d, d.Data)
 	// RFC 9000, section 10.3.1: a datagram whose packet cannot be opened MUST be compared
 	// with the peer's token; section 10.3: with a long header, too.
-	if long && !c.opened && c.state == stateActive && p.peer.isResetToken(tail) {
+	if long && !c.opened && c.state == stateActive && c.isResetToken(tail) {
 		c.end(now, ErrStatelessReset, stateDraining)
 	}
 }
@@ -135,9 +135,9 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 		return
 	}
 	r.pnLen = n
-	r.number = wire.DecodePacketNumber(c.path.spaces[sp].acks.largest(), truncated, n)
+	r.number = wire.DecodePacketNumber(c.path0.spaces[sp].acks.largest(), truncated, n)
 	at := h.PNOffset + n
-	plain, err := opener.Open(packet[at:at], packet[:at], packet[at:], c.path.id, r.number)
+	plain, err := opener.Open(packet[at:at], packet[:at], packet[at:], c.path0.id, r.number)
 	if err != nil {
 		c.drop(now, unreadLong(h, len(packet)), "decryption_failure")
 		return
@@ -153,15 +153,15 @@ func (c *Conn) handleLong(now clock.Time, d *Datagram, h *wire.LongHeader, packe
 	if !c.hasPeerID {
 		// Section 7.2: the client takes the server's source ID from its first packet.
 		c.peerID, c.hasPeerID = h.SrcID, true
-		c.path.peer.setFirst(h.SrcID)
+		c.path0.peer.setFirst(h.SrcID)
 	}
 	if h.Type == wire.PacketHandshake && c.side == wire.Server {
 		// RFC 9001, section 4.9.1: a server MUST discard Initial keys now. RFC 9000,
 		// section 8.1: the client has proved its address.
-		c.path.amp.validate()
+		c.path0.amp.validate()
 		c.discard(now, recovery.SpaceInitial)
 	}
-	c.handlePacket(now, d, &r)
+	c.handlePacket(now, c.path0, d, &r)
 }
 
 // handleShort takes a 1-RTT packet, which fills the rest of its datagram.
@@ -187,11 +187,12 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 		return
 	}
 	r := received{kind: wire.PacketOneRTT, packet: packet, pnOffset: pnOffset, pnLen: n, dst: u.dst}
-	r.number = wire.DecodePacketNumber(c.path.spaces[recovery.SpaceApplication].acks.largest(), truncated, n)
+	p := c.pathOf(u.dst)
+	r.number = wire.DecodePacketNumber(p.spaces[recovery.SpaceApplication].acks.largest(), truncated, n)
 	r.phase = packet[0] >> 2 & 1
 	at := pnOffset + n
 	before := k.Phase()
-	plain, err := k.Open(now, packet[at:at], packet[:at], packet[at:], c.path.id, r.number, r.phase)
+	plain, err := k.Open(now, packet[at:at], packet[:at], packet[at:], p.id, r.number, r.phase)
 	if err != nil {
 		if breach, ok := errors.AsType[*wire.TransportError](err); ok {
 			c.fail(now, breach)
@@ -212,10 +213,16 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 	if c.side == wire.Server && c.keys.earlyOpen != nil && c.keys.earlyUntil == 0 {
 		// RFC 9001, section 4.9.3: 0-RTT keys MUST go a short time (here 3 PTO) after 1-RTT
 		// began.
-		c.keys.earlyUntil = now.Add(3 * c.path.det.PTO(recovery.SpaceApplication))
+		c.keys.earlyUntil = now.Add(3 * c.pto())
 	}
 	r.payload = plain
-	c.handlePacket(now, d, &r)
+	if p.state == PathUnused {
+		if !c.peerOpens(now, p, tuple{d.Local, d.Remote}, wire.ByteCount(len(d.Data))) {
+			c.drop(now, u, "general")
+			return
+		}
+	}
+	c.handlePacket(now, p, d, &r)
 }
 
 // HandleReset says that a datagram that no connection ID claimed ended with one of
@@ -230,7 +237,7 @@ func (c *Conn) HandleReset(now clock.Time) {
 // are gone.
 func (c *Conn) withoutKeys(now clock.Time, d *Datagram, u unread, packet []byte) {
 	t := u.kind
-	gone := t == wire.PacketInitial || c.path.spaces[spaceOf(t)].discarded ||
+	gone := t == wire.PacketInitial || c.path0.spaces[spaceOf(t)].discarded ||
 		(t == wire.PacketZeroRTT && c.complete) || (t == wire.PacketHandshake && c.confirmed)
 	if gone {
 		c.drop(now, u, "key_unavailable")
@@ -252,8 +259,7 @@ type received struct {
 }
 
 // handlePacket goes through the frames of a packet and settles what follows from it.
-func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
-	p := c.path
+func (c *Conn) handlePacket(now clock.Time, p *path, d *Datagram, r *received) {
 	sp := spaceOf(r.kind)
 	s := &p.spaces[sp]
 	if s.acks.duplicate(r.number) {
@@ -268,12 +274,12 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	}
 	newest := r.number > s.acks.largest()
 	p.receivedPackets++
-	c.traceReceived(now, d, r)
+	c.traceReceived(now, p, d, r)
 	at := tuple{d.Local, d.Remote}
 	if r.kind == wire.PacketOneRTT && at != p.tuple {
 		p.heardFrom(at, wire.ByteCount(len(d.Data)))
 	}
-	outcome, err := c.handleFrames(now, d, r)
+	outcome, err := c.handleFrames(now, p, d, r)
 	if c.state != stateActive {
 		return
 	}
@@ -287,7 +293,7 @@ func (c *Conn) handlePacket(now clock.Time, d *Datagram, r *received) {
 	c.idle.received(now)
 	if r.kind == wire.PacketOneRTT {
 		if at != p.tuple {
-			c.arrivedFrom(now, at, r.dst, outcome.nonProbing && newest)
+			c.arrivedFrom(now, p, at, r.dst, outcome.nonProbing && newest)
 		}
 		if at == p.tuple && newest {
 			p.usedID = r.dst

@@ -132,7 +132,7 @@ func TestCoalescedPacketsStandAlone(t *testing.T) {
 // complete.
 func TestOneRTTWaitsForTheHandshake(t *testing.T) {
 	s := newScripted(t, wire.Server, greeted, pairConfig{})
-	finished := s.real.path.spaces[recovery.SpaceHandshake].crypto.out
+	finished := s.real.path0.spaces[recovery.SpaceHandshake].crypto.out
 	s.sends(wire.Stream{ID: wire.NewStreamID(wire.Client, wire.Bidi, 0), Data: []byte("early bird")})
 	if _, ok := s.conn.AcceptStream(wire.Bidi); ok || s.conn.complete {
 		t.Fatal("1-RTT data was taken before the handshake was complete")
@@ -182,19 +182,19 @@ func TestStatelessResetIsRecognised(t *testing.T) {
 		{"one bit off", func(_ *scripted, k wire.ResetToken) []byte { k[3] ^= 1; return resetBytes(0x40, 40, k) }, false},
 		// Section 10.3.1: tokens of IDs not in use MUST NOT be looked at.
 		{"of an unused ID", func(s *scripted, _ wire.ResetToken) []byte {
-			return resetBytes(0x40, 40, s.conn.path.peer.spare[0].token)
+			return resetBytes(0x40, 40, s.conn.path0.peer.spare[0].token)
 		}, false},
 		// A packet that can be opened is none, whatever it ends with.
 		{"a real packet", func(s *scripted, _ wire.ResetToken) []byte {
 			b := s.packet(wire.PacketOneRTT, wire.Ping{}, wire.Padding{Size: 40})
-			copy(s.conn.path.peer.inUse.token[:], b[len(b)-16:])
+			copy(s.conn.path0.peer.inUse.token[:], b[len(b)-16:])
 			return b
 		}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Client, confirmed, pairConfig{})
 			s.got = nil
-			s.sendsDatagram(tt.data(s, s.conn.path.peer.inUse.token))
+			s.sendsDatagram(tt.data(s, s.conn.path0.peer.inUse.token))
 			if got := errors.Is(s.conn.err, ErrStatelessReset); got != tt.want {
 				t.Fatalf("ended with %v, want a stateless reset: %v", s.conn.err, tt.want)
 			}
@@ -223,7 +223,7 @@ func TestSkippedPacketNumber(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newScripted(t, wire.Server, confirmed, pairConfig{})
-			sp := &s.conn.path.spaces[recovery.SpaceApplication]
+			sp := &s.conn.path0.spaces[recovery.SpaceApplication]
 			if sp.skip < skipFirst || sp.skip >= 2*skipFirst {
 				t.Fatalf("the first number to be left out is %d", sp.skip)
 			}

@@ -20,12 +20,35 @@ func (c *Conn) AppendTransmit(now clock.Time, t *Transmit) bool {
 	case stateDraining, stateDrained:
 		return false
 	}
-	if c.path.spaces[recovery.SpaceApplication].next > wire.MaxVarint {
+	if c.numbersUsed() {
 		// RFC 9000, section 12.3: with no packet number left, MUST close without a word.
 		c.end(now, errNumbersUsed, stateDrained)
 		return false
 	}
-	return c.appendResponse(now, t) || c.appendChallenge(now, t) || c.appendProbe(now, t) || c.appendTrain(now, t)
+	if len(c.open) == 0 {
+		return false
+	}
+	if len(c.open) == 1 {
+		p := c.open[0]
+		return c.appendOwn(now, t, p) || c.appendTrain(now, t, p, true)
+	}
+	return c.appendMulti(now, t)
+}
+
+// numbersUsed reports whether a path has no packet number left.
+func (c *Conn) numbersUsed() bool {
+	for _, p := range c.open {
+		if p.spaces[recovery.SpaceApplication].next > wire.MaxVarint {
+			return true
+		}
+	}
+	return false
+}
+
+// appendOwn sends what a path has to say for itself: answers, challenges, and probes of
+// its MTU.
+func (c *Conn) appendOwn(now clock.Time, t *Transmit, p *path) bool {
+	return c.appendResponse(now, t, p) || c.appendChallenge(now, t, p) || c.appendProbe(now, t, p)
 }
 
 // permit is what a train may carry.
@@ -34,23 +57,26 @@ type permit struct {
 	size int  // of each datagram, bytes
 }
 
-// appendTrain builds datagrams for the path in use until one comes out short, the
-// budget is used up or the train is full. One decision on the budget is for all of it.
-func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
-	p := c.path
+// appendTrain builds datagrams for p until one comes out short, the budget is used up
+// or the train is full. One decision on the budget is for all of it. Without data only
+// acknowledgements and probes leave.
+func (c *Conn) appendTrain(now clock.Time, t *Transmit, p *path, data bool) bool {
 	size := min(int(p.mtu.size()), cap(t.Buf))
 	most := min(cap(t.Buf), max(maxTrain, size), max(t.MaxSegments, 1)*size)
 	if !p.amp.validated() {
 		// RFC 9000, section 8.1: MUST NOT send more than three times what came.
-		if c.muted() {
+		if c.muted(p) {
 			p.det.AmplificationLimited()
 			return false
 		}
 		most = int(min(wire.ByteCount(most), p.amp.room()))
 		size = min(size, most)
 	}
-	budget, next := p.det.Budget(now, wire.ByteCount(most))
-	wanted := c.wantsData()
+	budget, next := wire.ByteCount(0), clock.Never
+	if data {
+		budget, next = p.det.Budget(now, wire.ByteCount(most))
+	}
+	wanted := c.wantsData(p)
 	for len(t.Buf)+size <= most {
 		start := len(t.Buf)
 		limit := size
@@ -58,7 +84,7 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 			limit = t.Segment
 		}
 		ok := wire.ByteCount(start) < budget
-		t.Buf = c.appendDatagram(now, t.Buf, permit{data: ok, size: limit})
+		t.Buf = c.appendDatagram(now, p, t.Buf, permit{data: ok, size: limit})
 		n := len(t.Buf) - start
 		if n == 0 {
 			break
@@ -70,28 +96,29 @@ func (c *Conn) appendTrain(now clock.Time, t *Transmit) bool {
 			break
 		}
 	}
-	c.afterTrain(now, next, budget, wanted, len(t.Buf))
+	if data {
+		c.afterTrain(p, next, budget, wanted, len(t.Buf))
+	}
 	if len(t.Buf) == 0 {
 		return false
 	}
-	c.finishTrain(t, p.tuple, t.Segment)
+	c.finishTrain(t, p, p.tuple, t.Segment)
 	return true
 }
 
 // muted reports whether the anti-amplification limit leaves no room for a datagram
 // that is worth it. In the handshake most must be full ones.
-func (c *Conn) muted() bool {
+func (c *Conn) muted(p *path) bool {
 	const least = 64
-	room := c.path.amp.room()
+	room := p.amp.room()
 	return room < least || (!c.confirmed && room < minUDPPayload)
 }
 
 // afterTrain notes why the train ended: for want of data, or of budget.
-func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount, wanted bool, sent int) {
-	p := c.path
+func (c *Conn) afterTrain(p *path, next clock.Time, budget wire.ByteCount, wanted bool, sent int) {
 	p.blockedUntil = 0
 	switch {
-	case !c.wantsData():
+	case !c.wantsData(p):
 		if wanted || sent == 0 {
 			p.det.SetAppLimited()
 		}
@@ -101,8 +128,7 @@ func (c *Conn) afterTrain(now clock.Time, next clock.Time, budget wire.ByteCount
 }
 
 // finishTrain completes the transmit and counts it.
-func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
-	p := c.path
+func (c *Conn) finishTrain(t *Transmit, p *path, at tuple, segment int) {
 	t.Local, t.Remote, t.Segment, t.ECN = at.local, at.remote, segment, p.mark()
 	switch at {
 	case p.tuple:
@@ -117,19 +143,21 @@ func (c *Conn) finishTrain(t *Transmit, at tuple, segment int) {
 
 // WantsToSend reports whether the connection has something to send that elicits an
 // acknowledgement, though it may have to wait for it. It is quick.
-func (c *Conn) WantsToSend() bool { return c.state == stateActive && c.wantsData() }
+func (c *Conn) WantsToSend() bool { return c.state == stateActive && c.wantsAny() }
 
 // wantsData reports whether there is anything to send that elicits an
 // acknowledgement. It looks at flags only.
-func (c *Conn) wantsData() bool {
-	p := c.path
+func (c *Conn) wantsData(p *path) bool { return c.wantsAny() || p.copies.len() > 0 }
+
+// wantsAny is wantsData but for what is bound to one path.
+func (c *Conn) wantsAny() bool {
 	return c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames() || c.pingWanted || c.doneWanted ||
-		(c.newToken != nil && !c.tokenSent) || p.issued.hasFrames() || p.peer.hasFrames() || c.wantsCrypto()
+		(c.newToken != nil && !c.tokenSent) || c.wantsPathFrames() || c.wantsCrypto()
 }
 
 func (c *Conn) wantsCrypto() bool {
-	for i := range c.path.spaces {
-		if c.path.spaces[i].crypto.pending() {
+	for i := range c.path0.spaces {
+		if c.path0.spaces[i].crypto.pending() {
 			return true
 		}
 	}
@@ -138,9 +166,9 @@ func (c *Conn) wantsCrypto() bool {
 
 // appendDatagram appends one datagram: a 1-RTT packet, or during the handshake
 // whatever levels have something to say, one packet each (RFC 9000, section 12.2).
-func (c *Conn) appendDatagram(now clock.Time, b []byte, m permit) []byte {
-	if c.confirmed && c.path.spaces[recovery.SpaceHandshake].discarded {
-		return c.appendPacket(now, b, wire.PacketOneRTT, m, 0)
+func (c *Conn) appendDatagram(now clock.Time, p *path, b []byte, m permit) []byte {
+	if p != c.path0 || (c.confirmed && p.spaces[recovery.SpaceHandshake].discarded) {
+		return c.appendPacket(now, p, b, wire.PacketOneRTT, m, 0)
 	}
 	start := len(b)
 	kinds, n := c.handshakeKinds(now, m)
@@ -153,7 +181,7 @@ func (c *Conn) appendDatagram(now clock.Time, b []byte, m permit) []byte {
 			fill = rest.size
 		}
 		before := len(b)
-		b = c.appendPacket(now, b, kind, rest, fill)
+		b = c.appendPacket(now, p, b, kind, rest, fill)
 		initial = initial || (kind == wire.PacketInitial && len(b) > before)
 		if kind == wire.PacketHandshake && c.side == wire.Client && len(b) > before {
 			// RFC 9001, section 4.9.1: a client MUST discard Initial keys when it first sends
@@ -188,13 +216,13 @@ func (c *Conn) handshakeKinds(now clock.Time, m permit) (kinds [4]wire.PacketTyp
 // wants reports whether a packet of that type has something to carry.
 func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 	sp := spaceOf(kind)
-	s := &c.path.spaces[sp]
-	probe := c.exempt(sp)
+	s := &c.path0.spaces[sp]
+	probe := c.exempt(c.path0, sp)
 	switch kind {
 	case wire.PacketZeroRTT:
 		return c.keys.oneRTT == nil && (m.data || probe) && (c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames())
 	case wire.PacketOneRTT:
-		return s.acks.due(now) || probe || (m.data && (s.crypto.pending() || c.wantsData()))
+		return s.acks.due(now) || probe || (m.data && (s.crypto.pending() || c.wantsData(c.path0)))
 	}
 	return s.acks.due(now) || probe || (m.data && s.crypto.pending())
 }
@@ -203,34 +231,41 @@ func (c *Conn) wants(now clock.Time, kind wire.PacketType, m permit) bool {
 // probe may (RFC 9002, section 7.5: MUST NOT be blocked), and so may the only packet
 // of the handshake: early application data can fill the window, and before the
 // handshake is confirmed no timer runs that would ever empty it (section 6.2.1).
-func (c *Conn) exempt(sp recovery.Space) bool {
-	if c.path.det.ProbesDue(sp) > 0 {
+func (c *Conn) exempt(p *path, sp recovery.Space) bool {
+	if p.det.ProbesDue(sp) > 0 {
 		return true
 	}
-	return sp != recovery.SpaceApplication && c.path.spaces[sp].crypto.pending() && c.path.det.Eliciting(sp) == 0
+	return sp != recovery.SpaceApplication && p.spaces[sp].crypto.pending() && p.det.Eliciting(sp) == 0
 }
 
 // appendPacket appends one packet of that type when it has something to carry. With
 // fill above 0 the packet is padded to that many bytes.
-func (c *Conn) appendPacket(now clock.Time, b []byte, kind wire.PacketType, m permit, fill int) []byte {
-	w, ok := c.beginPacket(kind, b, m.size)
+func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketType, m permit, fill int) []byte {
+	w, ok := c.beginPacket(p, kind, b, m.size)
 	if !ok {
 		return b
 	}
 	sp := spaceOf(kind)
-	s := &c.path.spaces[sp]
-	probe := c.exempt(sp)
+	s := &p.spaces[sp]
+	probe := c.exempt(p, sp)
 	m.data = m.data || probe
 	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
-	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(kind))) {
+	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(p, kind))) {
 		ping = ping || s.acks.wantsPing()
-		s.acks.append(now, &w, ackDelayExponent, multipathOff, c.path.id)
+		s.acks.append(now, &w, ackDelayExponent, c.pathAcks(kind), p.id)
+	}
+	if c.multi.on && kind == wire.PacketOneRTT {
+		c.appendStrayAcks(now, &w)
+		ping = ping || p.vitals.ping
 	}
 	if m.data {
 		c.appendFrames(&w, s)
 	}
 	if ping && !w.ackEliciting {
 		appendPing(&w)
+	}
+	if w.ackEliciting {
+		p.vitals.ping = false
 	}
 	if w.empty() {
 		return w.abandon()
@@ -247,15 +282,12 @@ func (c *Conn) appendPacket(now clock.Time, b []byte, kind wire.PacketType, m pe
 
 // wantsIn reports whether a packet of that type has more to carry than an
 // acknowledgement.
-func (c *Conn) wantsIn(kind wire.PacketType) bool {
+func (c *Conn) wantsIn(p *path, kind wire.PacketType) bool {
 	if kind == wire.PacketOneRTT {
-		return c.wantsData()
+		return c.wantsData(p)
 	}
-	return c.path.spaces[spaceOf(kind)].crypto.pending()
+	return p.spaces[spaceOf(kind)].crypto.pending()
 }
-
-// multipathOff: acknowledgements go as ACK frames. The extension turns it on.
-const multipathOff = false
 
 // appendFrames fills the packet with what is to be sent, most urgent first.
 func (c *Conn) appendFrames(w *builder, s *space) {
@@ -265,11 +297,8 @@ func (c *Conn) appendFrames(w *builder, s *space) {
 	if w.kind == wire.PacketInitial || w.kind == wire.PacketHandshake {
 		return
 	}
-	p := c.path
-	if w.kind == wire.PacketOneRTT {
-		if !c.appendOnce(w) || !p.issued.appendFrames(w) || !p.peer.appendFrames(w) {
-			return
-		}
+	if w.kind == wire.PacketOneRTT && (!c.appendOnce(w) || !c.appendPathFrames(w)) {
+		return
 	}
 	if c.pingWanted && !w.ackEliciting && !c.streams.hasData() {
 		appendPing(w)
@@ -279,6 +308,9 @@ func (c *Conn) appendFrames(w *builder, s *space) {
 		return
 	}
 	if c.datagrams.hasFrames() && !c.datagrams.appendFrame(w) {
+		return
+	}
+	if !c.appendCopies(w) {
 		return
 	}
 	if c.streams.appendData(w) {
@@ -322,8 +354,7 @@ func appendPing(w *builder) {
 
 // appendProbe sends a path MTU probe: one PING, padded to the size that is tried
 // (RFC 8899, section 4.4).
-func (c *Conn) appendProbe(now clock.Time, t *Transmit) bool {
-	p := c.path
+func (c *Conn) appendProbe(now clock.Time, t *Transmit, p *path) bool {
 	if !c.confirmed || !p.amp.validated() {
 		return false
 	}
@@ -334,7 +365,7 @@ func (c *Conn) appendProbe(now clock.Time, t *Transmit) bool {
 	if budget, _ := p.det.Budget(now, size); budget < size {
 		return false
 	}
-	w, ok := c.beginPacket(wire.PacketOneRTT, t.Buf, int(size))
+	w, ok := c.beginPacket(p, wire.PacketOneRTT, t.Buf, int(size))
 	if !ok {
 		return false
 	}
@@ -348,6 +379,6 @@ func (c *Conn) appendProbe(now clock.Time, t *Transmit) bool {
 		return false
 	}
 	p.mtu.sent(now, size, w.number)
-	c.finishTrain(t, p.tuple, len(t.Buf))
+	c.finishTrain(t, p, p.tuple, len(t.Buf))
 	return true
 }

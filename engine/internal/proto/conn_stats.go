@@ -1,7 +1,9 @@
 package proto
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
@@ -10,7 +12,9 @@ import (
 type counters struct {
 	receivedDatagrams, droppedPackets uint64
 	trains, sentDatagrams             uint64
-	phase                             string // of congestion control, as last traced
+	gone                              []PathStats // of paths that are over, the newest maxGone
+	nextPath                          wire.PathID // never known yet
+	reinjected                        uint64      // bytes sent again while they might still arrive
 }
 
 // Stats is what a connection has done so far.
@@ -46,8 +50,8 @@ type PathStats struct {
 	Validated       bool
 }
 
-func (c *Conn) metrics() Metrics {
-	d := c.path.det
+func (p *path) metrics() Metrics {
+	d := p.det
 	rtt, state := d.RTT(), d.State()
 	return Metrics{
 		SRTT: rtt.Smoothed, MinRTT: rtt.Min, LatestRTT: rtt.Latest, RTTVar: rtt.Var,
@@ -56,24 +60,40 @@ func (c *Conn) metrics() Metrics {
 	}
 }
 
-// Stats returns the counters.
+// Stats returns the counters. Paths has every path that was ever opened and is
+// remembered, by ID.
 func (c *Conn) Stats() Stats {
-	p := c.path
 	s := Stats{
 		Congestion:        c.cfg.Congestion,
 		ReceivedDatagrams: c.stats.receivedDatagrams, DroppedPackets: c.stats.droppedPackets,
 		Trains: c.stats.trains, SentDatagrams: c.stats.sentDatagrams,
 		EarlyData: c.early == earlyAccepted, Retried: c.retried,
-		Paths: []PathStats{{
-			ID: p.id, State: PathActive, Local: p.local, Remote: p.tuple.remote, Metrics: c.metrics(), MTU: p.mtu.size(),
-			SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
-			SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
-			ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
-		}},
+		Multipath: c.multi.on,
 	}
+	if c.multi.on {
+		s.Scheduler = c.cfg.Scheduler
+	}
+	s.Paths = append(s.Paths, c.stats.gone...)
+	for _, p := range c.paths {
+		if p.state != PathUnused {
+			s.Paths = append(s.Paths, p.stats())
+		}
+	}
+	slices.SortFunc(s.Paths, func(a, b PathStats) int { return cmp.Compare(a.ID, b.ID) })
 	if k := c.keys.oneRTT; k != nil {
 		s.KeyUpdates, s.PeerKeyUpdates = k.OwnUpdates(), k.PeerUpdates()
 	}
 	s.Copies = c.streams.copies
 	return s
+}
+
+func (p *path) stats() PathStats {
+	return PathStats{
+		ID: p.id, State: p.state, Local: p.local, Remote: p.tuple.remote, Backup: p.backup || p.peerBackup,
+		Metrics: p.metrics(), MTU: p.mtu.size(),
+		SentPackets: p.sentPackets, ReceivedPackets: p.receivedPackets, LostPackets: p.lostPackets,
+		SentBytes: p.sentBytes, ReceivedBytes: p.receivedBytes,
+		ReinjectedBytes: p.reinjected, Picks: p.picks, Failures: p.failures,
+		ECN: p.mark() == wire.ECT0, Validated: p.amp.validated(),
+	}
 }

@@ -41,7 +41,7 @@ func TestProbesPassAFullWindow(t *testing.T) {
 	}
 	s.drain()
 	s.waits(20 * time.Millisecond) // for the pacer, and less than a PTO
-	det := s.conn.path.det
+	det := s.conn.path0.det
 	for n := range 3 {
 		if budget, _ := det.Budget(s.now(), 64<<10); budget != 0 {
 			t.Fatalf("the window has room for %d bytes", budget)
@@ -128,11 +128,11 @@ func TestSecondValidationThroughABlackout(t *testing.T) {
 	p.handshake()
 	e := p.ends[wire.Client]
 	e.addr = netip.AddrPortFrom(clientAddr.Addr(), 5005) // a NAT's doing
-	e.conn.path.local = e.addr
+	e.conn.path0.local = e.addr
 	e.conn.Ping()
 	// The PING is small, and so is the challenge that it pays for.
 	p.run(time.Second, func() bool { return p.ends[wire.Server].seen[PathChanged] == 1 })
-	if !p.server().path.challenge.running() {
+	if !p.server().path0.challenge.running() {
 		t.Fatal("there is no second validation")
 	}
 	p.fate = func(wire.Perspective, *flying) (int, time.Duration) { return 0, 0 }
@@ -141,7 +141,7 @@ func TestSecondValidationThroughABlackout(t *testing.T) {
 	x := newTransfer(p, wire.Client, 1, 100_000)
 	p.run(20*time.Second, x.done)
 	x.check()
-	p.run(20*time.Second, func() bool { return !p.server().path.challenge.running() })
+	p.run(20*time.Second, func() bool { return !p.server().path0.challenge.running() })
 }
 
 // A peer that has a path validated before it sends on it acknowledges nothing there,
@@ -165,13 +165,13 @@ func TestChallengeBehindAFullWindow(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.idle(100 * time.Millisecond)
-	if d := p.client().path.det; d.BytesInFlight()+minUDPPayload <= d.State().Window {
+	if d := p.client().path0.det; d.BytesInFlight()+minUDPPayload <= d.State().Window {
 		t.Fatal("the window is not full")
 	}
 	c := p.server()
-	c.path.challenge.start(p.now, 10*time.Second, c.randomData)
-	p.run(20*time.Second, func() bool { return !c.path.challenge.running() })
-	if c.path.challenge.failed() {
+	c.path0.challenge.start(p.now, 10*time.Second, c.randomData)
+	p.run(20*time.Second, func() bool { return !c.path0.challenge.running() })
+	if c.path0.challenge.failed() {
 		t.Error("the challenge was not answered")
 	}
 }

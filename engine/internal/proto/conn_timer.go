@@ -15,19 +15,32 @@ func (c *Conn) NextTimeout() clock.Time {
 	case stateDrained:
 		return clock.Never
 	}
-	p := c.path
 	t := min(
-		p.det.Timeout().OrNever(), c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(),
-		p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
-		p.blockedUntil.OrNever(), c.keys.earlyUntil.OrNever(),
+		c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(), c.keys.earlyUntil.OrNever(),
 	)
-	for i := range p.spaces {
-		if !p.spaces[i].discarded && !c.muted() {
-			t = min(t, p.spaces[i].acks.deadline())
-		}
+	for _, p := range c.open {
+		t = min(t, c.pathDeadline(p))
+	}
+	for _, p := range c.lingering {
+		t = min(t, p.lingerDeadline(), p.ackDeadline())
 	}
 	if c.keys.oneRTT != nil {
 		t = min(t, c.keys.oneRTT.Timeout().OrNever())
+	}
+	return t
+}
+
+// pathDeadline returns when something is due on p.
+func (c *Conn) pathDeadline(p *path) clock.Time {
+	t := min(
+		p.det.Timeout().OrNever(), p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
+		p.blockedUntil.OrNever(), c.suspectDeadline(p),
+	)
+	muted := c.muted(p)
+	for i := range p.spaces {
+		if s := &p.spaces[i]; !s.discarded && !muted {
+			t = min(t, s.acks.deadline())
+		}
 	}
 	return t
 }
@@ -55,19 +68,26 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 	if now >= c.keepAliveDeadline() {
 		c.pingWanted = true
 	}
-	c.recoveryTimeout(now)
-	p := c.path
-	if now >= p.blockedUntil.OrNever() {
-		p.blockedUntil = 0
-	}
 	if k := c.keys.oneRTT; k != nil && now >= k.Timeout().OrNever() {
 		k.HandleTimeout(now)
 	}
 	if now >= c.keys.earlyUntil.OrNever() {
 		c.keys.earlyOpen, c.keys.earlyUntil = nil, 0
 	}
-	p.mtu.timeout(now)
-	c.pathTimeout(now)
+	for i := 0; i < len(c.open); i++ { // a path that fails leaves the list
+		p := c.open[i]
+		c.recoveryTimeout(now, p)
+		if now >= p.blockedUntil.OrNever() {
+			p.blockedUntil = 0
+		}
+		c.suspectTimeout(now, p)
+		p.mtu.timeout(now)
+		c.pathTimeout(now, p)
+		if i < len(c.open) && c.open[i] != p {
+			i--
+		}
+	}
+	c.lingerTimeout(now)
 }
 
 // keepAliveDeadline returns when a PING is to be asked for. One that waits already,
@@ -80,8 +100,7 @@ func (c *Conn) keepAliveDeadline() clock.Time {
 }
 
 // recoveryTimeout runs the loss detection timer (RFC 9002, section 6.2).
-func (c *Conn) recoveryTimeout(now clock.Time) {
-	p := c.path
+func (c *Conn) recoveryTimeout(now clock.Time, p *path) {
 	if now < p.det.Timeout().OrNever() {
 		return
 	}
@@ -89,11 +108,12 @@ func (c *Conn) recoveryTimeout(now clock.Time) {
 	e := p.det.HandleTimeout(now, &c.outcome)
 	if e.PTO {
 		c.probeFrames(&p.spaces[e.Space])
-		c.suspectMTU(now, e.Space)
-		c.traceMetrics(now)
+		c.suspectMTU(now, p, e.Space)
+		c.probed(now, p)
+		c.traceMetrics(now, p)
 		return
 	}
-	c.settle(now, e.Space)
+	c.settle(now, p, e.Space)
 }
 
 // suspectEvery is the least time between two probe timeouts that count as evidence: a
@@ -102,16 +122,25 @@ const suspectEvery = 100 * time.Millisecond
 
 // suspectMTU: a probe timeout with full packets in flight may be a black hole's (RFC
 // 8899, section 4.3).
-func (c *Conn) suspectMTU(now clock.Time, sp recovery.Space) {
-	p := c.path
+func (c *Conn) suspectMTU(now clock.Time, p *path, sp recovery.Space) {
 	if sp == recovery.SpaceApplication && p.large > p.det.LargestAcked(sp) && now >= p.suspectAfter {
 		p.suspectAfter = now.Add(suspectEvery)
 		p.mtu.packetLost(p.mtu.size(), p.spaces[sp].next-1)
 		if p.mtu.settle() {
-			c.mtuChanged(now)
+			c.mtuChanged(now, p)
 		}
 	}
 }
 
-// pto returns the path's probe timeout, for what lasts some of them.
-func (c *Conn) pto() time.Duration { return c.path.det.PTO(recovery.SpaceApplication) }
+// pto returns the largest probe timeout of all paths, for what lasts some of them
+// (draft-ietf-quic-multipath-21, sections 2.5 and 2.6).
+func (c *Conn) pto() time.Duration {
+	var most time.Duration
+	for _, p := range c.open {
+		most = max(most, p.pto())
+	}
+	return most
+}
+
+// pto returns the path's probe timeout.
+func (p *path) pto() time.Duration { return p.det.PTO(recovery.SpaceApplication) }

@@ -8,16 +8,21 @@ import (
 
 // event clears the scratch event and returns it, or nil without a tracer.
 func (c *Conn) event(now clock.Time, kind TraceKind) *TraceEvent {
+	return c.eventOf(now, c.path0, kind)
+}
+
+// eventOf is event for one that is a path's.
+func (c *Conn) eventOf(now clock.Time, p *path, kind TraceKind) *TraceEvent {
 	if c.tracer == nil {
 		return nil
 	}
-	c.trace = TraceEvent{Time: now, Kind: kind, Path: c.path.id}
+	c.trace = TraceEvent{Time: now, Kind: kind, Path: p.id}
 	return &c.trace
 }
 
 func (c *Conn) traceStarted(now clock.Time) {
 	if e := c.event(now, TraceConnectionStarted); e != nil {
-		e.Local, e.Remote, e.ID, e.PeerID = c.path.local, c.path.tuple.remote, c.local.InitialSrcID, c.path.peer.current()
+		e.Local, e.Remote, e.ID, e.PeerID = c.path0.local, c.path0.tuple.remote, c.local.InitialSrcID, c.path0.peer.current()
 		c.tracer.Trace(e)
 	}
 	if e := c.event(now, TraceVersionInformation); e != nil {
@@ -60,17 +65,17 @@ func (c *Conn) traceALPN(now clock.Time) {
 }
 
 func (c *Conn) traceSent(now clock.Time, w *builder) {
-	e := c.event(now, TracePacketSent)
-	e.PacketType, e.Number, e.KeyPhase, e.ECN = w.kind, w.number, w.phase, c.path.mark()
-	e.PeerID, e.Size, e.Payload = c.path.peer.current(), len(w.b)-w.start+tagSize, w.b[w.body:]
+	e := c.eventOf(now, w.path, TracePacketSent)
+	e.PacketType, e.Number, e.KeyPhase, e.ECN = w.kind, w.number, w.phase, w.path.mark()
+	e.PeerID, e.Size, e.Payload = w.path.peer.current(), len(w.b)-w.start+tagSize, w.b[w.body:]
 	if w.kind != wire.PacketOneRTT {
 		e.ID = c.local.InitialSrcID
 	}
 	c.tracer.Trace(e)
 }
 
-func (c *Conn) traceReceived(now clock.Time, d *Datagram, r *received) {
-	if e := c.event(now, TracePacketReceived); e != nil {
+func (c *Conn) traceReceived(now clock.Time, p *path, d *Datagram, r *received) {
+	if e := c.eventOf(now, p, TracePacketReceived); e != nil {
 		e.PacketType, e.Number, e.KeyPhase, e.ECN = r.kind, r.number, r.phase, d.ECN
 		e.ID, e.PeerID, e.Size, e.Payload = r.src, r.dst, len(r.packet), r.payload
 		c.tracer.Trace(e)
@@ -87,8 +92,8 @@ func (c *Conn) traceDropped(now clock.Time, u unread, why string) {
 	}
 }
 
-func (c *Conn) traceLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
-	if e := c.event(now, TracePacketLost); e != nil {
+func (c *Conn) traceLost(now clock.Time, p *path, sp recovery.Space, m *recovery.Sent) {
+	if e := c.eventOf(now, p, TracePacketLost); e != nil {
 		e.Number, e.Size, e.Trigger = m.Number, int(m.Size), "reordering_threshold"
 		if m.ByTime {
 			e.Trigger = "time_threshold"
@@ -99,16 +104,16 @@ func (c *Conn) traceLost(now clock.Time, sp recovery.Space, m *recovery.Sent) {
 }
 
 // traceMetrics traces the recovery state, and a new phase of congestion control.
-func (c *Conn) traceMetrics(now clock.Time) {
+func (c *Conn) traceMetrics(now clock.Time, p *path) {
 	if c.tracer == nil {
 		return
 	}
-	e := c.event(now, TraceMetricsUpdated)
-	e.Metrics = c.metrics()
+	e := c.eventOf(now, p, TraceMetricsUpdated)
+	e.Metrics = p.metrics()
 	c.tracer.Trace(e)
-	if phase := c.path.det.State().Phase; phase != c.stats.phase {
-		c.stats.phase = phase
-		e = c.event(now, TraceCongestionState)
+	if phase := p.det.State().Phase; phase != p.phase {
+		p.phase = phase
+		e = c.eventOf(now, p, TraceCongestionState)
 		e.Trigger = phase
 		c.tracer.Trace(e)
 	}
@@ -131,22 +136,22 @@ func (c *Conn) traceKeyDiscarded(now clock.Time, t wire.PacketType) {
 	}
 }
 
-func (c *Conn) traceMTU(now clock.Time) {
-	if e := c.event(now, TraceMTUUpdated); e != nil {
-		e.Size = int(c.path.mtu.size())
+func (c *Conn) traceMTU(now clock.Time, p *path) {
+	if e := c.eventOf(now, p, TraceMTUUpdated); e != nil {
+		e.Size = int(p.mtu.size())
 		c.tracer.Trace(e)
 	}
 }
 
-func (c *Conn) traceMigration(now clock.Time, state string) {
-	if e := c.event(now, TraceMigrationState); e != nil {
-		e.Trigger, e.Local, e.Remote = state, c.path.local, c.path.tuple.remote
+func (c *Conn) traceMigration(now clock.Time, p *path, state string) {
+	if e := c.eventOf(now, p, TraceMigrationState); e != nil {
+		e.Trigger, e.Local, e.Remote = state, p.local, p.tuple.remote
 		c.tracer.Trace(e)
 	}
 }
 
-func (c *Conn) traceECN(now clock.Time, state string) {
-	if e := c.event(now, TraceECNState); e != nil {
+func (c *Conn) traceECN(now clock.Time, p *path, state string) {
+	if e := c.eventOf(now, p, TraceECNState); e != nil {
 		e.Trigger = state
 		c.tracer.Trace(e)
 	}

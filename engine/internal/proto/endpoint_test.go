@@ -148,7 +148,7 @@ func TestRetryToken(t *testing.T) {
 			t.Errorf("%s: opened %v", tt.name, r.New)
 		}
 		if tt.opens {
-			if !r.Conn.path.amp.validated() {
+			if !r.Conn.path0.amp.validated() {
 				t.Errorf("%s: the address is not validated", tt.name)
 			}
 			r.Conn.Close(1, 0, "")
@@ -217,7 +217,7 @@ func TestInitialFlood(t *testing.T) {
 			for c.AppendTransmit(at, &tr) {
 			}
 		}
-		if p := c.path; p.amp.out > amplificationFactor*p.amp.in {
+		if p := c.path0; p.amp.out > amplificationFactor*p.amp.in {
 			t.Errorf("%d bytes sent for %d", p.amp.out, p.amp.in)
 		}
 		for ev, ok := c.NextEvent(); ok; ev, ok = c.NextEvent() {

@@ -12,7 +12,7 @@ import (
 func (s *scripted) invariants() {
 	s.t.Helper()
 	typed(s.t, s.conn)
-	p := s.conn.path
+	p := s.conn.path0
 	if !p.amp.valid && p.amp.out > amplificationFactor*p.amp.in {
 		s.t.Errorf("%d bytes sent to an address not validated, for %d", p.amp.out, p.amp.in)
 	}

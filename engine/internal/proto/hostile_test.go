@@ -163,7 +163,7 @@ func TestFrameFloods(t *testing.T) {
 			return []appender{wire.NewConnectionID{Sequence: 10 + n, RetirePriorTo: 10 + n, ID: someID(10 + n)}}
 		}},
 		{"RETIRE_CONNECTION_ID", 5000, func(s *scripted, n uint64) []appender {
-			s.dst = s.conn.path.issued.ids[len(s.conn.path.issued.ids)-1].id
+			s.dst = s.conn.path0.issued.ids[len(s.conn.path0.issued.ids)-1].id
 			return []appender{wire.RetireConnectionID{Sequence: n}}
 		}},
 		{"streams", 5000, func(_ *scripted, n uint64) []appender {
@@ -190,7 +190,7 @@ func TestFrameFloods(t *testing.T) {
 			if after := heap(); after > before+8<<20 {
 				t.Errorf("the heap grew from %d to %d bytes", before, after)
 			}
-			if n := len(s.conn.path.spaces[2].log.ring); n > 1<<15 {
+			if n := len(s.conn.path0.spaces[2].log.ring); n > 1<<15 {
 				t.Errorf("the log of frames grew to %d", n)
 			}
 			runtime.KeepAlive(s)

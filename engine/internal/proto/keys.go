@@ -85,7 +85,7 @@ func (c *Conn) installInitialKeys(id wire.ConnID) {
 // discard forgets a level: its keys, what was sent in it, what it wants to send (RFC
 // 9001, section 4.9).
 func (c *Conn) discard(now clock.Time, sp recovery.Space) {
-	s := &c.path.spaces[sp]
+	s := &c.path0.spaces[sp]
 	if s.discarded {
 		return
 	}
@@ -99,7 +99,7 @@ func (c *Conn) discard(now clock.Time, sp recovery.Space) {
 		c.traceKeyDiscarded(now, wire.PacketHandshake)
 	}
 	c.outcome.Reset()
-	c.path.det.Discard(sp, &c.outcome)
+	c.path0.det.Discard(sp, &c.outcome)
 	s.log = refLog{}
 	s.crypto = cryptoStream{}
 	s.acks = acks{}

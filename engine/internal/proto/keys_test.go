@@ -37,7 +37,7 @@ func TestDiscardedLevelsAreForgotten(t *testing.T) {
 			if n := traces[i].n[kind]; n != 1 {
 				t.Errorf("%v: the %v keys were discarded %d times", e.conn.side, kind, n)
 			}
-			s := &e.conn.path.spaces[sp]
+			s := &e.conn.path0.spaces[sp]
 			if s.log.next != 0 || len(s.crypto.out)+len(s.crypto.in) != 0 || len(s.acks.ranges) != 0 {
 				t.Errorf("%v: of %v packets there are %d frames, %d bytes of CRYPTO data and %d ranges", e.conn.side, kind,
 					s.log.next, len(s.crypto.out)+len(s.crypto.in), len(s.acks.ranges))
@@ -87,12 +87,12 @@ func TestPacketsThatWaitAreTaken(t *testing.T) {
 	if len(s.conn.waiting) != 4 || s.conn.complete {
 		t.Fatalf("%d packets wait, complete %v; want 4 and false", len(s.conn.waiting), s.conn.complete)
 	}
-	finished := s.real.path.spaces[recovery.SpaceHandshake].crypto.out
+	finished := s.real.path0.spaces[recovery.SpaceHandshake].crypto.out
 	s.sendsIn(wire.PacketHandshake, wire.Crypto{Data: finished})
 	if s.conn.err != nil {
 		t.Fatalf("ended with %v", s.conn.err)
 	}
-	app := &s.conn.path.spaces[recovery.SpaceApplication]
+	app := &s.conn.path0.spaces[recovery.SpaceApplication]
 	if got, want := app.acks.largest(), s.next[recovery.SpaceApplication]-1; got != want || len(app.acks.ranges) != 1 {
 		t.Errorf("ranges %v, want up to %d without a gap", app.acks.ranges, want)
 	}

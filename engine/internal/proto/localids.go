@@ -33,6 +33,8 @@ type localID struct {
 // section 5.1.1). IssuedID and RetiredID tell the owner of each, the first and the
 // extra ones included.
 type localIDs struct {
+	path  wire.PathID
+	multi bool // the frames name the path (draft-ietf-quic-multipath-21, section 3.2)
 	newID func() (wire.ConnID, wire.ResetToken)
 	emit  func(Event)
 
@@ -51,6 +53,21 @@ func (l *localIDs) init(first wire.ConnID, newID func() (wire.ConnID, wire.Reset
 	*l = localIDs{newID: newID, emit: emit, next: 1}
 	l.ids = append(l.ids, localID{id: first, state: idKnown, out: true})
 	emit(Event{Kind: IssuedID, ID: first})
+}
+
+// initPath starts without an ID, for a path other than the handshake's.
+func (l *localIDs) initPath(path wire.PathID, newID func() (wire.ConnID, wire.ResetToken), emit func(Event)) {
+	*l = localIDs{path: path, multi: true, newID: newID, emit: emit}
+}
+
+// has reports whether the peer may address us by id.
+func (l *localIDs) has(id wire.ConnID) bool {
+	for i := range l.ids {
+		if l.ids[i].id == id {
+			return true
+		}
+	}
+	return false
 }
 
 // add has the owner deliver what is addressed to id, too: the ID that a client chose
@@ -135,13 +152,13 @@ func (l *localIDs) appendFrames(w *builder) bool {
 		}
 		// A frame says the same each time. An old one that spoke of a newer Retire Prior To
 		// could take the last ID from a peer that has dropped this one already.
-		f := wire.NewConnectionID{Sequence: d.seq, RetirePriorTo: d.before, ID: d.id, Token: d.token}
+		f := wire.NewConnectionID{Path: l.path, Multipath: l.multi, Sequence: d.seq, RetirePriorTo: d.before, ID: d.id, Token: d.token}
 		if f.Len() > w.room() {
 			return false
 		}
 		w.b = f.Append(w.b)
 		w.added(wire.TypeNewConnectionID)
-		w.note(frameRef{kind: refNewConnectionID, off: d.seq})
+		w.note(frameRef{kind: refNewConnectionID, n: uint32(l.path), off: d.seq})
 		d.state, d.out = idSent, true
 		l.queued--
 	}

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -41,14 +42,45 @@ var (
 
 // Multipath reports whether both sides have the multipath extension. It is known once
 // the handshake is complete.
-func (c *Conn) Multipath() bool { return false }
+func (c *Conn) Multipath() bool { return c.multi.on }
 
 // OpenPath begins to use another pair of addresses beside those in use
 // (draft-ietf-quic-multipath-21, section 3.1). Only a client can, once the handshake is
 // confirmed. PathValidated says when the path may carry data; PathClosed, when it could
 // not be validated.
 func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.PathID, error) {
-	return 0, ErrNoMultipath
+	m := &c.multi
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case c.side == wire.Server:
+		return 0, errors.New("open a path: only a client can")
+	case !c.confirmed:
+		return 0, errors.New("open a path: the handshake is not confirmed yet")
+	case !m.on:
+		return 0, ErrNoMultipath
+	case c.peer.DisableActiveMigration && remote == c.path0.tuple.remote:
+		// Section 2.2: forbidden to the address of the handshake.
+		return 0, errors.New("open a path: the server does not allow it to this address")
+	}
+	for _, p := range c.paths {
+		// Section 3.2.1: IDs SHOULD be used without gaps.
+		if p.state != PathUnused || p.id > min(m.localMax, m.peerMax) {
+			continue
+		}
+		// Section 3.1: needs a connection ID of both sides for the same path ID.
+		if len(p.issued.ids) == 0 || !p.peer.begin() {
+			m.starved = true
+			m.cids, m.cidsOf = m.cids.ask(p.peer.expected()), p.id
+			return 0, ErrPathsBlocked
+		}
+		c.start(now, p, tuple{local, remote})
+		c.traceMigration(now, p, "probing_started")
+		return p.id, nil
+	}
+	m.starved = true
+	m.blocked = m.blocked.ask(uint64(m.peerMax))
+	return 0, ErrPathsBlocked
 }
 
 // ClosePath abandons a path (section 3.4). reason is one of wire.ApplicationAbandonPath,
@@ -56,12 +88,60 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 // again on another path at once. It returns an error for a path that is not open, and for
 // the only one.
 func (c *Conn) ClosePath(now clock.Time, id wire.PathID, reason wire.ErrorCode) error {
-	return ErrNoMultipath
+	p, err := c.openPath(id)
+	if err != nil {
+		return fmt.Errorf("close path: %w", err)
+	}
+	for _, o := range c.open {
+		if o != p && o.state != PathValidating {
+			c.abandon(now, p, reason)
+			return nil
+		}
+	}
+	return fmt.Errorf("close path %d: there is no other path", id)
 }
 
 // SetBackup says that a path is to be used only when no other can be, or no longer so,
 // and tells the peer (section 3.3).
-func (c *Conn) SetBackup(now clock.Time, id wire.PathID, backup bool) error { return ErrNoMultipath }
+func (c *Conn) SetBackup(now clock.Time, id wire.PathID, backup bool) error {
+	p, err := c.openPath(id)
+	if err != nil {
+		return fmt.Errorf("set backup: %w", err)
+	}
+	if p.backup == backup {
+		return nil
+	}
+	p.backup = backup
+	// Section 4.3: the numbers MUST increase.
+	p.status = statusFrame{state: frameQueued, next: p.status.next + 1}
+	return nil
+}
 
 // SetWeight gives a path its share for the scheduler "weighted".
-func (c *Conn) SetWeight(id wire.PathID, weight float64) error { return ErrNoMultipath }
+func (c *Conn) SetWeight(id wire.PathID, weight float64) error {
+	p, err := c.openPath(id)
+	switch {
+	case err != nil:
+		return fmt.Errorf("set weight: %w", err)
+	case !(weight > 0):
+		return fmt.Errorf("set weight of path %d: %g is not above 0", id, weight)
+	}
+	p.weight = weight
+	return nil
+}
+
+// openPath returns the path with that ID if it is open.
+func (c *Conn) openPath(id wire.PathID) (*path, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if !c.multi.on {
+		return nil, ErrNoMultipath
+	}
+	for _, p := range c.open {
+		if p.id == id {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("path %d is not open", id)
+}

@@ -312,7 +312,7 @@ func testTLS(t testing.TB) (server, client *tls.Config) {
 
 // timers names a connection's deadlines.
 func (c *Conn) timers() map[string]clock.Time {
-	p := c.path
+	p := c.path0
 	m := map[string]clock.Time{
 		"recovery": p.det.Timeout(), "idle": c.idle.deadline(c.pto()), "keep-alive": c.idle.keepAliveDeadline(),
 		"handshake": c.handshakeBy, "challenge": p.challenge.deadline(), "leaving": p.leaving.deadline(),

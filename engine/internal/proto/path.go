@@ -15,9 +15,11 @@ type tuple struct {
 
 // path is all state that a path has of its own: its addresses, packet numbers,
 // recovery, and what it is known to carry. Path 0 is the one of the handshake; it
-// alone uses the Initial and Handshake spaces.
+// alone uses the Initial and Handshake spaces. Of a path that is not open yet there are
+// the connection IDs only.
 type path struct {
-	id wire.PathID
+	id    wire.PathID
+	state PathState
 	tuple
 
 	spaces [recovery.NumSpaces]space
@@ -32,6 +34,7 @@ type path struct {
 	// move is not settled (RFC 9000, section 9.3).
 	challenge    challenge
 	leaving      challenge
+	owed         owedResponses     // answers to the peer's challenges
 	previous     tuple             // last validated tuple, to go back to
 	large        wire.PacketNumber // newest 1-RTT packet above the smallest size, probes aside
 	suspectAfter clock.Time        // before which a probe timeout is no evidence of a black hole
@@ -42,6 +45,20 @@ type path struct {
 	// sent there: answers to its challenges.
 	probed    tuple
 	probedAmp amplification
+
+	// Of several paths.
+	weight             float64
+	backup, peerBackup bool // what each side would rather
+	status             statusFrame
+	peerStatus         uint64 // 1 + the newest sequence number from the peer; 0: none
+	abandonment        abandonment
+	copies             copyQueue
+	vitals             vitals
+	phase              string // of congestion control, as last traced
+	picks              uint64 // trains of data
+	failures           int
+	reinjected         uint64 // bytes sent here that another path owed
+	stuck              bool   // nothing fitted into its packets: the next decision passes it by
 
 	sentBytes, receivedBytes     uint64
 	sentPackets, receivedPackets uint64
@@ -57,6 +74,7 @@ type space struct {
 	log    refLog
 	crypto cryptoStream // of path 0
 
+	multi     bool // SpaceApplication: its packets may carry acknowledgements of other paths
 	discarded bool
 }
 

@@ -83,6 +83,14 @@ func (s *rangeSet) first() (span, bool) {
 	return s.spans[0], true
 }
 
+// total returns how many numbers are in the set.
+func (s *rangeSet) total() (n uint64) {
+	for _, v := range s.spans {
+		n += v.len()
+	}
+	return n
+}
+
 // len returns the number of spans.
 func (s *rangeSet) len() int { return len(s.spans) }
 

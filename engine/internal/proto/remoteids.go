@@ -37,8 +37,11 @@ type retirement struct {
 // section 5.1.2). One is in use at a time; IssuedToken and RetiredToken tell the
 // owner of its stateless reset token.
 type remoteIDs struct {
-	emit func(Event)
+	path  wire.PathID
+	multi bool // the frames name the path (draft-ietf-quic-multipath-21, section 3.2)
+	emit  func(Event)
 
+	unused   bool // none is in use: the path is not open
 	inUse    remoteID
 	spare    []remoteID // by sequence number
 	before   uint64     // largest Retire Prior To
@@ -51,6 +54,36 @@ type remoteIDs struct {
 // made up, which setFirst replaces.
 func (r *remoteIDs) init(first wire.ConnID, emit func(Event)) {
 	*r = remoteIDs{emit: emit, inUse: remoteID{id: first}}
+}
+
+// initPath starts without an ID, for a path other than the handshake's.
+func (r *remoteIDs) initPath(path wire.PathID, emit func(Event)) {
+	*r = remoteIDs{path: path, multi: true, emit: emit, unused: true}
+}
+
+// begin puts an ID in use, for a path that opens; false: the peer has given none.
+func (r *remoteIDs) begin() bool {
+	if !r.unused {
+		return true
+	}
+	if len(r.spare) == 0 {
+		return false
+	}
+	r.unused = false
+	r.inUse = r.spare[0]
+	r.spare = slices.Delete(r.spare, 0, 1)
+	r.emit(Event{Kind: IssuedToken, Token: r.inUse.token})
+	return true
+}
+
+// end retires all IDs without a word: the path is abandoned (draft-ietf-quic-
+// multipath-21, section 3.4: MUST be treated as retired at once).
+func (r *remoteIDs) end() {
+	if !r.unused && r.inUse.hasToken {
+		r.emit(Event{Kind: RetiredToken, Token: r.inUse.token})
+		r.inUse.hasToken = false
+	}
+	r.spare, r.retiring, r.queued = nil, nil, 0
 }
 
 // setFirst replaces the ID with sequence number 0 by the one that the peer chose in
@@ -97,7 +130,7 @@ func (r *remoteIDs) isResetToken(t wire.ResetToken) bool {
 // handleNew takes a NEW_CONNECTION_ID frame. It returns a *wire.TransportError for
 // one that the peer may not send.
 func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
-	if r.inUse.id.Len() == 0 {
+	if !r.unused && r.inUse.id.Len() == 0 {
 		// RFC 9000, section 19.15: the frame of a peer that uses no IDs MUST be a
 		// PROTOCOL_VIOLATION.
 		return newIDError(wire.ProtocolViolation, "of a peer that uses none")
@@ -131,7 +164,11 @@ func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 	}
 	// RFC 9000, section 5.1.1: more active IDs than were allowed MUST be a
 	// CONNECTION_ID_LIMIT_ERROR.
-	if n := 1 + len(r.spare); n > activeIDLimit {
+	n := len(r.spare)
+	if !r.unused {
+		n++
+	}
+	if n > activeIDLimit {
 		return newIDError(wire.ConnectionIDLimitError, "makes %d of them active, the limit is %d", n, activeIDLimit)
 	}
 	return nil
@@ -141,7 +178,10 @@ func (r *remoteIDs) handleNew(f wire.NewConnectionID) error {
 // sequence number of two IDs, or an ID with two sequence numbers or tokens, may be
 // treated as a PROTOCOL_VIOLATION.
 func (r *remoteIDs) known(f wire.NewConnectionID) (bool, error) {
-	found, err := r.inUse.matches(f)
+	found, err := false, error(nil)
+	if !r.unused {
+		found, err = r.inUse.matches(f)
+	}
 	for i := 0; i < len(r.spare) && !found && err == nil; i++ {
 		found, err = r.spare[i].matches(f)
 	}
@@ -188,7 +228,7 @@ func (r *remoteIDs) retireSpare() error {
 // leave stops using the ID in use when the peer wants it retired (RFC 9000, section
 // 5.1.2).
 func (r *remoteIDs) leave() error {
-	if r.inUse.seq >= r.before {
+	if r.unused || r.inUse.seq >= r.before {
 		return nil
 	}
 	if len(r.spare) == 0 {
@@ -239,13 +279,13 @@ func (r *remoteIDs) appendFrames(w *builder) bool {
 		if !t.queued {
 			continue
 		}
-		f := wire.RetireConnectionID{Sequence: t.seq}
+		f := wire.RetireConnectionID{Path: r.path, Multipath: r.multi, Sequence: t.seq}
 		if f.Len() > w.room() {
 			return false
 		}
 		w.b = f.Append(w.b)
 		w.added(wire.TypeRetireConnectionID)
-		w.note(frameRef{kind: refRetireConnectionID, off: t.seq})
+		w.note(frameRef{kind: refRetireConnectionID, n: uint32(r.path), off: t.seq})
 		t.queued = false
 		r.queued--
 	}
@@ -308,4 +348,33 @@ func (s *seqSet) add(seq uint64) {
 	default:
 		*s = slices.Insert(*s, i, seqRange{seq, seq})
 	}
+}
+
+// holds reports whether id is among those of the path.
+func (r *remoteIDs) holds(id wire.ConnID) bool {
+	if !r.unused && r.inUse.id == id {
+		return true
+	}
+	for i := range r.spare {
+		if r.spare[i].id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// expected returns the sequence number that the peer's next ID will have, as far as it is
+// known.
+func (r *remoteIDs) expected() uint64 {
+	var next uint64
+	if !r.unused {
+		next = r.inUse.seq + 1
+	}
+	for i := range r.spare {
+		next = max(next, r.spare[i].seq+1)
+	}
+	for _, s := range r.retired {
+		next = max(next, s.last+1)
+	}
+	return next
 }

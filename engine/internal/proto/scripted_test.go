@@ -89,7 +89,7 @@ func newScripted(t testing.TB, underTest wire.Perspective, at stage, pc pairConf
 	p.air, p.fate = nil, nil
 	p.ends[underTest.Peer()].conn = nil // it says nothing of its own any more
 	t.Cleanup(func() { s.real.Close(p.now, 0, "") })
-	s.at = s.conn.path.tuple
+	s.at = s.conn.path0.tuple
 	s.dst, s.src = s.conn.local.InitialSrcID, s.real.local.InitialSrcID
 	id := s.conn.originalID
 	if s.conn.retried {
@@ -97,8 +97,8 @@ func newScripted(t testing.TB, underTest wire.Perspective, at stage, pc pairConf
 	}
 	s.initialSeal, s.initialOpen = handshake.InitialKeys(wire.Version1, id, underTest.Peer())
 	for i := range s.next {
-		s.next[i] = s.real.path.spaces[i].next
-		s.largest[i] = s.real.path.spaces[i].acks.largest()
+		s.next[i] = s.real.path0.spaces[i].next
+		s.largest[i] = s.real.path0.spaces[i].acks.largest()
 	}
 	s.drain()
 	s.got = nil

@@ -328,6 +328,32 @@ func (d *Detector) Oldest(sp Space) (s Sent, ok bool) {
 	return r.at(r.first).Sent, true
 }
 
+// OldestEliciting returns when the oldest ack-eliciting packet of a space was sent that has
+// no fate yet; false: none is outstanding.
+func (d *Detector) OldestEliciting(sp Space) (at clock.Time, ok bool) {
+	s := &d.spaces[sp]
+	if s.eliciting == 0 {
+		return 0, false
+	}
+	for n := s.first; n < s.next; n++ {
+		if p := s.at(n); p.fate == outstanding && p.AckEliciting {
+			return p.Time, true
+		}
+	}
+	return 0, false
+}
+
+// NewestEliciting returns when the newest ack-eliciting packet of a space was sent; false:
+// none is outstanding.
+func (d *Detector) NewestEliciting(sp Space) (at clock.Time, ok bool) {
+	s := &d.spaces[sp]
+	return s.lastEliciting, s.eliciting > 0
+}
+
+// DeliveryRate returns the rate of the newest samples that were not limited by the sender's
+// data, or the highest of those that were, byte/s; 0: none yet.
+func (d *Detector) DeliveryRate() int64 { return d.rate.recent }
+
 // ECNCapable reports whether packets are to be marked ECT(0): while the path is tested
 // and after it passed.
 func (d *Detector) ECNCapable() bool { return d.ecn.state == ECNTesting || d.ecn.state == ECNCapable }

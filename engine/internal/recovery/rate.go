@@ -20,6 +20,7 @@ type rate struct {
 	limitedUntil wire.ByteCount
 	roundEnd     wire.ByteCount
 	round        uint64
+	recent       int64 // smoothed rate, byte/s
 }
 
 // sent notes the present in p, of which inFlight bytes, p included, are in flight.
@@ -58,6 +59,13 @@ func (r *rate) sample(now clock.Time, n wire.ByteCount, p *Sent, minRTT time.Dur
 	}
 	s.Delivered, s.Interval = r.delivered-p.delivered, interval
 	s.Rate = int64(float64(s.Delivered) / interval.Seconds())
+	// A sender without data shows no more than it sends.
+	if !s.AppLimited || s.Rate > r.recent {
+		if r.recent == 0 {
+			r.recent = s.Rate
+		}
+		r.recent += (s.Rate - r.recent) / 8
+	}
 	return s, roundStart
 }
 
