@@ -25,6 +25,12 @@ type Config struct {
 	// Scheduler names what chooses the path of data, one of Schedulers(). Empty: what
 	// bonds best.
 	Scheduler string
+	// NoReinject keeps data that a path owes from being sent on another one before it is
+	// lost.
+	NoReinject bool
+	// KeepWarm has every path answer something after so long a silence, so that those
+	// that stand by are known to work, and NATs on the way keep them. 0: never.
+	KeepWarm time.Duration
 	// KeepPaths has a client open these paths besides the first, and open them again when
 	// they fail or when their address or link comes back.
 	KeepPaths []PathPair
@@ -98,7 +104,7 @@ func (c *Config) orDefaults() Config {
 // they are used.
 func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 	p := proto.Config{
-		TLS: t, Congestion: c.Congestion, Paths: c.Paths, Scheduler: c.Scheduler,
+		TLS: t, Congestion: c.Congestion, Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject, KeepWarm: c.KeepWarm,
 		IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive, HandshakeTimeout: c.HandshakeTimeout,
 		StreamWindow: wire.ByteCount(c.StreamWindow), MaxStreamWindow: wire.ByteCount(c.MaxStreamWindow),
 		ConnWindow: wire.ByteCount(c.ConnWindow), MaxConnWindow: wire.ByteCount(c.MaxConnWindow),

@@ -8,6 +8,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/congest"
 	"github.com/tquiclab/tquiclab/engine/internal/pathman"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
+	"github.com/tquiclab/tquiclab/engine/internal/sched"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -28,8 +29,8 @@ const (
 	PathActive = PathState(proto.PathActive)
 	// PathDead: it stopped to acknowledge, and is probed.
 	PathDead = PathState(proto.PathDead)
-	// PathClosing: it was given up, and is kept for what is still under way.
-	PathClosing = PathState(proto.PathClosing)
+	// PathClosed: it was given up.
+	PathClosed = PathState(proto.PathClosing)
 )
 
 // String returns the state in one word.
@@ -68,15 +69,20 @@ const (
 // Congestions returns the names that Config.Congestion takes.
 func Congestions() []string { return congest.Names() }
 
+// Schedulers returns the names that Config.Scheduler takes.
+func Schedulers() []string { return sched.Names() }
+
 // Multipath reports whether the connection can have several paths: both sides say so
 // in the handshake, which must be complete.
 func (c *Conn) Multipath() bool { return c.driver.Multipath() }
 
-// Paths returns the paths that the connection has, in the order of their IDs.
+// Paths returns the paths that the connection has, in the order of their IDs. Those that
+// were given up are not among them: Stats has them.
 func (c *Conn) Paths() []PathInfo {
+	s, _ := c.driver.FullStats()
 	var out []PathInfo
-	for _, p := range c.driver.Stats().Paths {
-		out = append(out, publicPath(&p).PathInfo)
+	for i := range s.Paths {
+		out = append(out, publicPath(&s.Paths[i]).PathInfo)
 	}
 	return out
 }
@@ -204,6 +210,3 @@ func (m managed) Prefer(id wire.PathID, p pathman.Pair) error {
 	}
 	return m.c.driver.SetBackup(id, true)
 }
-
-// Schedulers returns the names that Config.Scheduler takes.
-func Schedulers() []string { return nil }

@@ -12,7 +12,7 @@ type Stats struct {
 	Multipath   bool   // both sides have the extension
 	Scheduler   string // in use; empty without multipath
 	Paths       []PathStats
-	ClosedPaths []ClosedPath // those that are in Paths no more
+	ClosedPaths []ClosedPath // those that were given up
 
 	SentDatagrams, ReceivedDatagrams uint64 // UDP payloads
 	Trains                           uint64 // groups of datagrams that left in one system call

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
@@ -107,13 +108,16 @@ func (c *Conn) Stats() proto.Stats {
 	return c.core.Stats()
 }
 
-// FullStats returns the connection's counters, and those of the paths that are over
-// and not in them any more.
+// FullStats returns the connection's counters with the paths that are open, and apart
+// from them those that were closed. After very many, the oldest closed ones are one with
+// a later one of the same local address, where there is one.
 func (c *Conn) FullStats() (proto.Stats, []ClosedPath) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.core.Stats()
-	return s, c.closedPaths(s.Paths)
+	c.refreshClosed(s.Paths)
+	s.Paths = slices.DeleteFunc(s.Paths, func(p proto.PathStats) bool { return p.State == proto.PathClosing })
+	return s, slices.Clone(c.paths.closed)
 }
 
 // OpenStream opens a stream, and waits until the peer allows it.

@@ -139,14 +139,6 @@ func (c *Conn) TakePathEvents() (events []proto.Event, missed bool) {
 	return events, missed
 }
 
-// closedPaths returns the closed paths that are not among those there are now. After
-// very many, the oldest are one with a later one of the same local address, where there
-// is one. mu is held.
-func (c *Conn) closedPaths(now []proto.PathStats) []ClosedPath {
-	c.refreshClosed(now)
-	return slices.DeleteFunc(slices.Clone(c.paths.closed), func(p ClosedPath) bool { return findPath(now, p.ID) != nil })
-}
-
 // notePath keeps an event of a path. mu is held.
 func (c *Conn) notePath(ev proto.Event) {
 	p := &c.paths
@@ -181,8 +173,8 @@ func (c *Conn) notePathClosed(ev proto.Event) {
 	}
 }
 
-// refreshClosed takes over what closed paths counted since, while they linger. mu is
-// held.
+// refreshClosed takes over what closed paths counted since, while the core knows them.
+// mu is held.
 func (c *Conn) refreshClosed(now []proto.PathStats) {
 	for i := range c.paths.closed {
 		p := &c.paths.closed[i]

@@ -25,7 +25,4 @@
 //
 // A server cannot open paths: one whose own link comes back waits for the client's next
 // attempt.
-//
-// TODO(keepwarm): standby paths are kept warm by a PING each once proto has one for a
-// path; proto.Conn.Ping is the connection's.
 package pathman
