@@ -140,8 +140,10 @@ func (s *source) list() ([]Address, error) {
 	return out, nil
 }
 
-// running reports whether an interface is set up and has a carrier.
+// running reports whether an interface is set up and has a carrier. IFF_RUNNING would
+// follow the carrier by up to a second: it is set by the kernel's link watch, which
+// gathers changes (net/core/link_watch.c).
 func running(l *netlink.LinkAttrs) bool {
-	const both = unix.IFF_UP | unix.IFF_RUNNING
+	const both = unix.IFF_UP | unix.IFF_LOWER_UP
 	return l.RawFlags&both == both
 }

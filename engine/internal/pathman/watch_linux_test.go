@@ -129,6 +129,30 @@ func TestWatcher(t *testing.T) {
 	m.wait(s, "interface removed")
 }
 
+// The carrier is told as it is, also where the kernel's link watch lags behind: a path
+// that works must not be taken for one that does not.
+func TestCarrierIsTheTruth(t *testing.T) {
+	m := newMachine(t)
+	m.must(m.handle.AddrAdd(m.link("left"), m.addr("10.1.0.1/24")))
+	m.must(m.handle.LinkSetUp(m.link("left")))
+	for i := range 10 {
+		for _, up := range []bool{true, false} {
+			set := m.handle.LinkSetDown
+			if up {
+				set = m.handle.LinkSetUp
+			}
+			m.must(set(m.link("right")))
+			addresses, err := m.watch.source.list()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := find(addresses, netip.MustParseAddr("10.1.0.1")); a == nil || a.Up != up {
+				t.Fatalf("change %d: the other end is up: %t, the address is %+v", i, up, a)
+			}
+		}
+	}
+}
+
 // Of very many changes at a time, the last state is told.
 func TestWatcherUnderAStorm(t *testing.T) {
 	m := newMachine(t)
