@@ -14,9 +14,31 @@ import (
 // Config is what connections and endpoints are made with. Zero values stand for the
 // defaults that each field names; a nil *Config is the zero value.
 type Config struct {
-	// Congestion names the congestion control: "newreno", "cubic", "bbr", or one that
-	// couples the paths of a connection: "lia", "olia", "balia". Empty: "cubic".
+	// Congestion names the congestion control, one of Congestions(): "newreno", "cubic",
+	// "bbr", or one that couples the paths of a connection: "lia", "olia", "balia". Empty:
+	// "cubic".
 	Congestion string
+
+	// Paths is how many paths a connection may have at a time, 2 to 16, when the peer has
+	// the multipath extension, too (draft-ietf-quic-multipath-21). 0 and 1: it is off.
+	// With it, a path whose address or link goes is given up at once, where the system
+	// tells, as long as there is another one.
+	Paths int
+	// Scheduler names what chooses the path of data, one of Schedulers(). Empty: what
+	// bonds best.
+	Scheduler string
+	// NoReinject keeps data that a path owes from being sent on another one before it is
+	// lost.
+	NoReinject bool
+	// KeepWarm has every path answer something after so long a silence, so that those
+	// that stand by are known to work, and NATs on the way keep them. 0: never.
+	KeepWarm time.Duration
+	// KeepPaths has a client open these paths besides the first, and open them again when
+	// they fail or when their address or link comes back.
+	KeepPaths []PathPair
+	// DiscoverPaths has a client keep a path to the server from every interface with a
+	// usable address of global scope, instead of KeepPaths.
+	DiscoverPaths bool
 
 	// IdleTimeout ends a connection that heard nothing for so long; the peer may ask for
 	// less. 0: 30 s; negative: never.
@@ -84,7 +106,7 @@ func (c *Config) orDefaults() Config {
 // they are used.
 func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 	p := proto.Config{
-		TLS: t, Congestion: c.Congestion,
+		TLS: t, Congestion: c.Congestion, Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject, KeepWarm: c.KeepWarm,
 		IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive, HandshakeTimeout: c.HandshakeTimeout,
 		StreamWindow: wire.ByteCount(c.StreamWindow), MaxStreamWindow: wire.ByteCount(c.MaxStreamWindow),
 		ConnWindow: wire.ByteCount(c.ConnWindow), MaxConnWindow: wire.ByteCount(c.MaxConnWindow),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/tquiclab/tquiclab/engine/internal/driver"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -17,6 +18,7 @@ import (
 type Conn struct {
 	driver   *driver.Conn
 	endpoint *Endpoint
+	managed  sync.WaitGroup // its path manager
 }
 
 // Handshake waits until the handshake is complete on this side.
@@ -122,7 +124,7 @@ func (c *Conn) UpdateKeys() error { return publicError(c.driver.UpdateKeys()) }
 // Migrate moves a client's connection to a new socket at local: port 0 takes any. The
 // server learns of it from the next packet (RFC 9000, section 9).
 func (c *Conn) Migrate(local netip.AddrPort) error {
-	conn, err := bind(local)
+	conn, err := bind(local, "")
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}

@@ -24,13 +24,22 @@
 // Close does not wait for data: what the peer must have got is acknowledged by the
 // application's own protocol, or by CloseWrite and reading to the peer's io.EOF.
 //
+// # Paths
+//
+// With Config.Paths on both sides, a connection uses several paths at once
+// (draft-ietf-quic-multipath-21): those of Config.KeepPaths, those that
+// Config.DiscoverPaths finds, or those opened by Conn.OpenPath. A server that is to be
+// reached at several addresses has an Endpoint with AddAddress. Config.Scheduler chooses
+// the path of data. Paths die and come back without the application's help.
+//
 // # Files
 //
-// config.go, errors.go, endpoint.go, listener.go, conn.go, stream.go, stats.go, qlog.go are
-// the package; engine.go and session.go make it an engine of the lab. The protocol
+// config.go, errors.go, endpoint.go, listener.go, conn.go, paths.go, stream.go, stats.go,
+// qlog.go are the package, device_linux.go and device_other.go its sockets on one
+// interface; engine.go, race.go and session.go make it an engine of the lab. The protocol
 // is in engine/internal: see docs/TQUIC.md.
 //
 // # Limitations
 //
-// One path at a time.
+// Servers open no paths and tell no addresses: the draft has no frame for that.
 package tquic

@@ -7,33 +7,44 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/tquiclab/tquiclab/engine/internal/driver"
+	"github.com/tquiclab/tquiclab/engine/internal/pathman"
 )
 
 // Endpoint is one or more UDP sockets that accept and open connections. Its methods
 // are safe for concurrent use.
 type Endpoint struct {
 	driver *driver.Endpoint
+	watch  *pathman.Watcher
+
+	mu     sync.Mutex
+	tasks  sync.WaitGroup // path managers
+	closed bool           // no more tasks
 }
 
 // ListenEndpoint returns an endpoint on a UDP socket at local: port 0 takes any, an
 // unspecified address all of the machine's. c's part on endpoints counts.
 func ListenEndpoint(local netip.AddrPort, c *Config) (*Endpoint, error) {
-	conn, err := bind(local)
+	conn, err := bind(local, "")
 	if err != nil {
 		return nil, err
 	}
 	return NewEndpoint(conn, c)
 }
 
-// bind opens a UDP socket.
-func bind(local netip.AddrPort) (*net.UDPConn, error) {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(local))
+// bind opens a UDP socket, on one interface unless device is empty.
+func bind(local netip.AddrPort, device string) (*net.UDPConn, error) {
+	lc := net.ListenConfig{}
+	if device != "" {
+		lc.Control = toDevice(device)
+	}
+	conn, err := lc.ListenPacket(context.Background(), "udp", local.String())
 	if err != nil {
 		return nil, fmt.Errorf("bind UDP socket: %w", err)
 	}
-	return conn, nil
+	return conn.(*net.UDPConn), nil
 }
 
 // NewEndpoint returns an endpoint on the socket, which belongs to it from now on,
@@ -44,8 +55,32 @@ func NewEndpoint(conn *net.UDPConn, c *Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Endpoint{d}, nil
+	return &Endpoint{driver: d, watch: &pathman.Watcher{}}, nil
 }
+
+// AddAddress gives the endpoint another socket, at local: port 0 takes any. It returns
+// the socket's address. Its listener, if it has one, listens there, too: a server that
+// is to be reached over several links has an address on each.
+func (e *Endpoint) AddAddress(local netip.AddrPort) (netip.AddrPort, error) {
+	conn, err := bind(local, "")
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("add address: %w", err)
+	}
+	at, err := e.driver.AddSocket(conn)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("add address: %w", err)
+	}
+	return at, nil
+}
+
+// RemoveAddress closes the socket at local. Connections lose what went over it, others
+// are not disturbed. The only socket stays: that is an error.
+func (e *Endpoint) RemoveAddress(local netip.AddrPort) error {
+	return e.driver.RemoveSocket(local)
+}
+
+// LocalAddrs returns the addresses of the endpoint's sockets, oldest first.
+func (e *Endpoint) LocalAddrs() []netip.AddrPort { return e.driver.LocalAddrs() }
 
 // LocalAddr returns the address of the endpoint's socket, the first one if there are
 // several.
@@ -64,7 +99,7 @@ func (e *Endpoint) Listen(t *tls.Config, c *Config) (*Listener, error) {
 	if err := e.driver.Listen(config.proto(t, e.driver.Epoch()), config.backlog()); err != nil {
 		return nil, err
 	}
-	return &Listener{endpoint: e}, nil
+	return &Listener{endpoint: e, config: config}, nil
 }
 
 // Dial opens a connection to remote and waits for its handshake. The context bounds
@@ -74,6 +109,7 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 	if err != nil {
 		return nil, err
 	}
+	conn.keepPaths(c.orDefaults())
 	if err := conn.Handshake(ctx); err != nil {
 		conn.driver.Close(0, "the dialler gave up")
 		return nil, fmt.Errorf("dial %v: %w", remote, err)
@@ -91,11 +127,21 @@ func (e *Endpoint) Dial(ctx context.Context, remote netip.AddrPort, t *tls.Confi
 // took it, which it does only with Config.EarlyData; what it did not take is sent
 // again by itself.
 func (e *Endpoint) DialEarly(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config) (*Conn, error) {
-	return e.begin(ctx, remote, t, c, true)
+	conn, err := e.begin(ctx, remote, t, c, true)
+	if err == nil {
+		conn.keepPaths(c.orDefaults())
+	}
+	return conn, err
 }
 
-// begin starts a handshake.
+// begin starts a handshake from the first fitting socket.
 func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Config, c *Config, early bool) (*Conn, error) {
+	return e.beginFrom(ctx, netip.AddrPort{}, remote, t, c, early)
+}
+
+// beginFrom starts a handshake from the socket at local; the first fitting one when
+// local is zero or unspecified.
+func (e *Endpoint) beginFrom(ctx context.Context, local, remote netip.AddrPort, t *tls.Config, c *Config, early bool) (*Conn, error) {
 	config := c.orDefaults()
 	config.EarlyData = early
 	remote = netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
@@ -109,7 +155,12 @@ func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Conf
 	if err := config.checkQLOG(); err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, err)
 	}
-	d, err := e.driver.Dial(config.proto(t, e.driver.Epoch()), remote)
+	var d *driver.Conn
+	if settings := config.proto(t, e.driver.Epoch()); local.IsValid() && !local.Addr().IsUnspecified() {
+		d, err = e.driver.DialFrom(settings, local, remote)
+	} else {
+		d, err = e.driver.Dial(settings, remote)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dial %v: %w", remote, publicError(err))
 	}
@@ -118,7 +169,14 @@ func (e *Endpoint) begin(ctx context.Context, remote netip.AddrPort, t *tls.Conf
 
 // Close closes all connections, telling their peers once, and the sockets.
 // Idempotent.
-func (e *Endpoint) Close() error { return e.driver.Close() }
+func (e *Endpoint) Close() error {
+	err := e.driver.Close()
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.tasks.Wait()
+	return err
+}
 
 // Dial opens a connection to addr, "host:port", from a socket of its own, and waits
 // for its handshake. The context bounds the dialling, not the connection. The host is
@@ -162,6 +220,9 @@ func begin(ctx context.Context, addr string, t *tls.Config, c *Config, early boo
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
 	conn, err := e.begin(ctx, remote, t, c, early)
+	if err == nil {
+		conn.keepPaths(c.orDefaults())
+	}
 	return conn, errors.Join(err, e.driver.CloseWhenIdle())
 }
 

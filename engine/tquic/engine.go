@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
-	"github.com/tquiclab/tquiclab/engine/internal/congest"
+	"github.com/tquiclab/tquiclab/engine/internal/pathman"
 )
 
 // What the engine's connections are made with beyond the defaults.
@@ -21,19 +20,24 @@ const (
 	engineKeepAlive  = 10 * time.Second
 	// engineStreams bounds the streams that a dialler has open on one session.
 	engineStreams = 1 << 14
+	// enginePaths bounds the paths of a session at a time, and the paths given.
+	enginePaths = 8
 )
 
 // NewEngine returns the engine "tquic".
-func NewEngine() engine.Engine { return lab{} }
+func NewEngine() engine.Engine { return lab{&pathman.Watcher{}} }
 
 // lab is tquic as an engine of the lab.
-type lab struct{}
+type lab struct {
+	watch *pathman.Watcher // of all sessions
+}
 
 func (lab) Name() string { return engineName }
 
 func (lab) Capabilities() engine.Capabilities {
 	return engine.Capabilities{
-		Encrypted: true, QLOG: true, Congestion: engineCongestion, Congestions: congest.Names(),
+		Multipath: true, Encrypted: true, QLOG: true,
+		Congestion: engineCongestion, Congestions: Congestions(), Schedulers: Schedulers(),
 	}
 }
 
@@ -43,16 +47,23 @@ func (lab) check(c engine.Config) error {
 	if len(c.Paths) == 0 {
 		errs = append(errs, errors.New("no path given"))
 	}
-	if len(c.Paths) > 1 {
-		errs = append(errs, fmt.Errorf("%d paths: %w: it has one path", len(c.Paths), engine.ErrUnsupported))
+	if len(c.Paths) > enginePaths {
+		errs = append(errs, fmt.Errorf("%d paths: %w: it takes %d", len(c.Paths), engine.ErrUnsupported, enginePaths))
 	}
 	if c.TLS == nil {
 		errs = append(errs, errors.New("no TLS settings given: QUIC is always encrypted"))
 	}
-	if names := congest.Names(); c.Congestion != "" && !slices.Contains(names, c.Congestion) {
-		errs = append(errs, fmt.Errorf("congestion control %q: %w: choose one of %s", c.Congestion, engine.ErrUnsupported, strings.Join(names, ", ")))
-	}
+	errs = append(errs, known("congestion control", c.Congestion, Congestions()), known("scheduler", c.Scheduler, Schedulers()))
 	return wrap(errors.Join(errs...))
+}
+
+// known returns an error for a name that is not one of those; the empty one is the
+// default.
+func known(what, name string, names []string) error {
+	if name == "" || slices.Contains(names, name) {
+		return nil
+	}
+	return fmt.Errorf("%s %q: %w: choose one of %v", what, name, engine.ErrUnsupported, names)
 }
 
 // wrap puts the engine's name before an error.
@@ -64,7 +75,10 @@ func wrap(err error) error {
 }
 
 func engineConfig(c engine.Config) *Config {
-	return &Config{Congestion: c.Congestion, QLOG: c.QLOG, KeepAlive: engineKeepAlive, MaxStreams: engineStreams, MaxUniStreams: -1}
+	return &Config{
+		Congestion: c.Congestion, Scheduler: c.Scheduler, Paths: enginePaths,
+		QLOG: c.QLOG, KeepAlive: engineKeepAlive, MaxStreams: engineStreams, MaxUniStreams: -1,
+	}
 }
 
 func engineTLS(c *tls.Config) *tls.Config {
@@ -77,30 +91,52 @@ func (e lab) Listen(_ context.Context, c engine.Config) (engine.Listener, error)
 	if err := e.check(c); err != nil {
 		return nil, err
 	}
-	path := c.Paths[0]
-	l, err := Listen(path.Local.String(), engineTLS(c.TLS), engineConfig(c))
+	l, err := e.listen(c)
 	if err != nil {
 		return nil, wrap(err)
 	}
-	path.Local = l.endpoint.LocalAddr()
-	return &labListener{tquic: l, path: path}, nil
+	return l, nil
+}
+
+func (e lab) listen(c engine.Config) (*labListener, error) {
+	config := engineConfig(c)
+	end, err := ListenEndpoint(c.Paths[0].Local, config)
+	if err != nil {
+		return nil, err
+	}
+	end.watch = e.watch
+	paths := slices.Clone(c.Paths)
+	paths[0].Local = end.LocalAddr()
+	for i := range paths[1:] {
+		p := &paths[1+i]
+		if p.Local, err = end.AddAddress(p.Local); err != nil {
+			return nil, errors.Join(err, end.Close())
+		}
+	}
+	l, err := end.Listen(engineTLS(c.TLS), config)
+	if err != nil {
+		return nil, errors.Join(err, end.Close())
+	}
+	l.owns = true
+	return &labListener{tquic: l, paths: paths}, nil
 }
 
 func (e lab) Dial(ctx context.Context, c engine.Config) (engine.Session, error) {
 	if err := e.check(c); err != nil {
 		return nil, err
 	}
-	path := c.Paths[0]
-	if !path.Remote.IsValid() {
-		return nil, wrap(fmt.Errorf("path %q has no remote address", path.Link))
+	for _, p := range c.Paths {
+		if !p.Remote.IsValid() {
+			return nil, wrap(fmt.Errorf("path %q has no remote address", p.Link))
+		}
 	}
-	end, err := ListenEndpoint(path.Local, engineConfig(c))
+	r := race{paths: c.Paths, config: engineConfig(c), tls: engineTLS(c.TLS), watch: e.watch}
+	if len(c.Paths) == 1 {
+		r.config.Paths = 0 // nothing to negotiate
+	}
+	conn, err := r.run(ctx)
 	if err != nil {
 		return nil, wrap(err)
 	}
-	conn, err := end.Dial(ctx, path.Remote, engineTLS(c.TLS), engineConfig(c))
-	if err != nil {
-		return nil, wrap(errors.Join(err, end.Close()))
-	}
-	return &session{conn: conn, path: path, endpoint: end}, nil
+	return &session{conn: conn, paths: c.Paths, endpoint: r.endpoint}, nil
 }

@@ -15,6 +15,10 @@ var (
 	ErrDirection = errors.New("the stream does not go in this direction")
 	// ErrNoDatagrams says that the peer takes no datagrams.
 	ErrNoDatagrams = errors.New("the peer accepts no datagrams")
+	// ErrNoMultipath says that one of the two sides has no multipath, or has it off.
+	ErrNoMultipath = errors.New("the connection has no multipath")
+	// ErrPathsBlocked says that the peer allows no more paths for now.
+	ErrPathsBlocked = errors.New("the peer allows no more paths for now")
 )
 
 // ApplicationError is why an application closed the connection.
@@ -146,6 +150,12 @@ func publicError(err error) error {
 		return ErrNoDatagrams
 	case proto.ErrWriteClosed:
 		return fmt.Errorf("%w: %w", err, net.ErrClosed)
+	}
+	switch {
+	case errors.Is(err, proto.ErrNoMultipath):
+		return ErrNoMultipath
+	case errors.Is(err, proto.ErrPathsBlocked):
+		return ErrPathsBlocked
 	}
 	return err
 }

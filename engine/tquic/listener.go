@@ -10,6 +10,7 @@ import (
 // Listener accepts connections.
 type Listener struct {
 	endpoint *Endpoint
+	config   Config
 	owns     bool // the endpoint is the listener's
 
 	once sync.Once
@@ -23,7 +24,9 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("accept a connection: %w", err)
 	}
-	return &Conn{driver: d, endpoint: l.endpoint}, nil
+	conn := &Conn{driver: d, endpoint: l.endpoint}
+	conn.keepPaths(Config{Paths: l.config.Paths})
+	return conn, nil
 }
 
 // Addr returns the address that the listener listens on.

@@ -4,33 +4,40 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
 // labListener accepts sessions of the engine.
 type labListener struct {
 	tquic *Listener
-	path  engine.Path
+	paths []engine.Path
 }
 
 func (l *labListener) Accept(ctx context.Context) (engine.Session, error) {
-	conn, err := l.tquic.Accept(ctx)
-	if err != nil {
-		return nil, wrap(err)
+	for {
+		conn, err := l.tquic.Accept(ctx)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		if e, ok := errors.AsType[*ApplicationError](conn.Err()); ok && e.Remote && e.Code == codeLostRace {
+			continue // nobody is there
+		}
+		return &session{conn: conn, paths: l.paths}, nil
 	}
-	return &session{conn: conn, path: l.path}, nil
 }
 
-func (l *labListener) Paths() []engine.Path { return []engine.Path{l.path} }
+func (l *labListener) Paths() []engine.Path { return append([]engine.Path(nil), l.paths...) }
 
 func (l *labListener) Close() error { return wrap(l.tquic.Close()) }
 
 // session is a connection as the lab sees it.
 type session struct {
 	conn     *Conn
-	path     engine.Path
+	paths    []engine.Path
 	endpoint *Endpoint // a dialler's own; nil at a listener
 
 	once sync.Once
@@ -53,17 +60,70 @@ func (s *session) AcceptStream(ctx context.Context) (engine.Stream, error) {
 	return stream, nil
 }
 
+// Stats counts all paths over one link, one after the other or at a time, as one.
 func (s *session) Stats() engine.Stats {
 	c := s.conn.Stats()
-	out := engine.Stats{Congestion: c.Congestion, Copied: new(c.Copies.Total())}
+	out := engine.Stats{Congestion: c.Congestion, Scheduler: c.Scheduler, Copied: new(c.Copies.Total())}
 	err := s.conn.Err()
-	for _, p := range c.Paths {
-		out.Paths = append(out.Paths, engine.PathStats{
-			Link: s.path.Link, SRTT: p.SRTT, SentPackets: p.SentPackets, ReceivedPackets: p.ReceivedPackets, LostPackets: p.LostPackets,
-			Dead: err != nil && !errors.Is(err, net.ErrClosed),
-		})
+	for _, p := range s.paths {
+		out.Paths = append(out.Paths, engine.PathStats{Link: p.Link, Dead: err != nil && !errors.Is(err, net.ErrClosed)})
+	}
+	for i := range c.ClosedPaths {
+		p := &c.ClosedPaths[i]
+		addPath(s.stats(&out, p.Local, p.Remote), &p.PathStats, failed(p.Err))
+	}
+	for i := range c.Paths {
+		p := &c.Paths[i]
+		q := s.stats(&out, p.Local, p.Remote)
+		addPath(q, p, p.State == PathDead)
+		q.CongestionWindow += uint64(p.CongestionWindow)
+		q.BytesInFlight += uint64(p.BytesInFlight)
 	}
 	return out
+}
+
+// addPath adds what a path did to its link's figures.
+func addPath(q *engine.PathStats, p *PathStats, dead bool) {
+	if p.SRTT > 0 {
+		q.SRTT = p.SRTT
+	}
+	q.SentPackets += p.SentPackets
+	q.ReceivedPackets += p.ReceivedPackets
+	q.LostPackets += p.LostPackets
+	q.ReinjectedBytes += p.ReinjectedBytes
+	q.Picks += p.Picks
+	q.Dead = q.Dead || dead || p.Failures > 0
+}
+
+// failed reports whether a path ended for another reason than that an application
+// wanted it.
+func failed(why error) bool {
+	e, ok := errors.AsType[*TransportError](why)
+	return ok && e.Code != uint64(wire.ApplicationAbandonPath) && e.Code != uint64(wire.NoError)
+}
+
+// stats returns the part of the configured path that has the addresses, as far as they
+// tell: a listener's paths have no remote one, and a NAT may have changed it.
+func (s *session) stats(out *engine.Stats, local, remote netip.AddrPort) *engine.PathStats {
+	best, most := 0, -1
+	for i, p := range s.paths {
+		fit := 0
+		switch {
+		case p.Local == local:
+			fit += 4
+		case p.Local.Addr() == local.Addr():
+			fit += 3
+		case p.Local.Addr().IsUnspecified():
+			fit++
+		}
+		if p.Remote == remote {
+			fit++
+		}
+		if fit > most {
+			best, most = i, fit
+		}
+	}
+	return &out.Paths[best]
 }
 
 // Close also waits until the peer's late packets need no more answers: its close
@@ -72,6 +132,7 @@ func (s *session) Close() error {
 	s.once.Do(func() {
 		_ = s.conn.CloseWithError(0, "session closed") // always nil
 		<-s.conn.driver.Gone()
+		s.conn.managed.Wait()
 		if s.endpoint != nil {
 			s.err = wrap(s.endpoint.Close())
 		}

@@ -35,6 +35,7 @@ func walls() []wall {
 		{"engine/sim", []string{"engine/...", "emulation"}, "the simulated lab runs the model"},
 		{"engine/internal/simnet", append(core("wire", "clock", "buf"), "emulation"), "the simulated network runs the model"},
 		{"engine/internal/driver", core("proto", "udpio", "buf", "wire", "clock"), "goroutines and sockets are the driver's, the protocol is proto's"},
+		{"engine/internal/pathman", core("proto", "wire", "clock"), "the path manager sees paths and addresses, no connection"},
 		{"engine/internal/qlog", core("proto", "wire", "clock"), "qlog writes down what proto traces"},
 		{"engine/internal/proto", core("handshake", "recovery", "congest", "sched", "wire", "buf", "clock"), "the protocol core is made of these parts"},
 		{"engine/internal/handshake", core("wire", "clock"), "keys know packets and nothing above them"},

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
-	"github.com/tquiclab/tquiclab/engine/internal/udpio"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -50,8 +50,8 @@ type Conn struct {
 	latest   clock.Time // the connection's time, which never goes back
 	aborted  bool
 	train    proto.Transmit // of the one that sends, which lends it memory
-	socket   *udpio.Socket  // of train.Local
-	from     netip.AddrPort // train.Local that socket is for
+	sockets  socketCache
+	paths    paths
 }
 
 func newConn(e *Endpoint, core *proto.Conn) *Conn {
@@ -60,10 +60,10 @@ func newConn(e *Endpoint, core *proto.Conn) *Conn {
 		complete: make(chan struct{}), confirmed: make(chan struct{}), done: make(chan struct{}), gone: make(chan struct{}),
 		wake: newSignal(), datagramIn: newSignal(), datagramOutRoom: newSignal(),
 		incoming: [2]signal{newSignal(), newSignal()}, outgoing: [2]signal{newSignal(), newSignal()},
+		paths: paths{changed: newSignal()},
 	}
 	c.local, c.remote = core.Addresses()
 	c.sent.L = &c.mu
-	c.train.MaxSegments = 1 // until there is a socket
 	return c
 }
 
@@ -106,6 +106,18 @@ func (c *Conn) Stats() proto.Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.core.Stats()
+}
+
+// FullStats returns the connection's counters with the paths that are open, and apart
+// from them those that were closed. After very many, the oldest closed ones are one with
+// a later one of the same local address, where there is one.
+func (c *Conn) FullStats() (proto.Stats, []ClosedPath) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.core.Stats()
+	c.refreshClosed(s.Paths)
+	s.Paths = slices.DeleteFunc(s.Paths, func(p proto.PathStats) bool { return p.State == proto.PathClosing })
+	return s, slices.Clone(c.paths.closed)
 }
 
 // OpenStream opens a stream, and waits until the peer allows it.
@@ -253,6 +265,7 @@ func (c *Conn) abort() {
 // finish: nothing is left of the connection. mu is held.
 func (c *Conn) finish() {
 	finish(c.gone)
+	c.leaveAll()
 	c.wakeUp() // a timer that was set before ends nothing any more
 	if t, ok := c.core.Tracer().(io.Closer); ok {
 		_ = t.Close() // a trace that cannot be written must not harm what it traces

@@ -283,8 +283,12 @@ func TestRebind(t *testing.T) {
 	if got := r.client.Sockets(); len(got) != 2 || got[1].Counters.SentTrains == 0 {
 		t.Errorf("sockets: %+v", got)
 	}
-	if err := r.client.RemoveSocket(r.client.LocalAddr()); err != nil || len(r.client.Sockets()) != 2 {
-		t.Errorf("the first socket was removed (%v)", err)
+	if err := r.client.RemoveSocket(r.client.LocalAddr()); err != nil || r.client.LocalAddr() != at {
+		t.Errorf("the first socket was not removed: %v", err)
+	}
+	r.stream(client, server) // the other one goes on
+	if r.client.RemoveSocket(at) == nil {
+		t.Error("the last socket was removed")
 	}
 }
 

@@ -17,8 +17,9 @@
 // send that nobody is about to.
 //
 // Files: endpoint.go has the Endpoint: routes, accepting, dialling; sockets.go its
-// sockets; reader.go what comes in; conn.go a connection's calls; loop.go its
-// goroutine, sending and events; stream.go streams; wait.go signals and deadlines.
+// sockets; reader.go what comes in; conn.go a connection's calls; paths.go those on its
+// paths; loop.go its goroutine, sending and events; stream.go streams; wait.go signals
+// and deadlines.
 //
 // # Invariants
 //

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
@@ -50,6 +51,9 @@ type Endpoint struct {
 	over   chan struct{} // closed by shut
 
 	accepted signal // the queue has connections, or the listener's end
+
+	// generation changes with the sockets.
+	generation atomic.Uint64
 
 	mu        sync.Mutex
 	core      *proto.Endpoint
@@ -98,6 +102,17 @@ func (e *Endpoint) LocalAddr() netip.AddrPort {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.sockets[0].LocalAddr()
+}
+
+// LocalAddrs returns the addresses of the endpoint's sockets, oldest first.
+func (e *Endpoint) LocalAddrs() []netip.AddrPort {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]netip.AddrPort, len(e.sockets))
+	for i, s := range e.sockets {
+		out[i] = s.LocalAddr()
+	}
+	return out
 }
 
 // Listen takes connections from now on. backlog bounds those that wait for Accept.
@@ -181,6 +196,11 @@ func (e *Endpoint) Dial(c proto.Config, remote netip.AddrPort) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.DialFrom(c, local, remote)
+}
+
+// DialFrom is Dial from the address of one of the endpoint's sockets.
+func (e *Endpoint) DialFrom(c proto.Config, local, remote netip.AddrPort) (*Conn, error) {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()

@@ -31,7 +31,7 @@ func (c *Conn) run() {
 		if c.finished() {
 			break
 		}
-		c.armed = c.core.NextTimeout()
+		c.armed = min(c.core.NextTimeout(), c.leave())
 		c.sleeping = true
 		c.mu.Unlock()
 		c.sleep(timer)
@@ -119,9 +119,7 @@ func (c *Conn) flush(trains int) {
 			return
 		}
 		t := &c.train
-		if c.socket != nil {
-			t.MaxSegments = c.socket.MaxSegments()
-		}
+		t.MaxSegments = c.sockets.maxSegments()
 		if !c.core.AppendTransmit(c.now(), t) {
 			c.blocked = c.core.WantsToSend()
 			c.drainEvents()
@@ -132,10 +130,7 @@ func (c *Conn) flush(trains int) {
 			c.datagramOutRoom.set()
 		}
 		c.drainEvents() // routes for IDs that are in the train
-		if t.Local != c.from {
-			c.socket, c.from = c.e.socketFor(t.Local), t.Local
-		}
-		s := c.socket
+		s := c.sockets.find(c.e, t.Local)
 		c.mu.Unlock()
 		send(s, t)
 		c.mu.Lock()
@@ -189,6 +184,9 @@ func (c *Conn) handleEvent(ev proto.Event) {
 		return
 	case proto.DatagramReceived:
 		c.datagramIn.set()
+		return
+	case proto.PathValidated, proto.PathFailed, proto.PathRecovered, proto.PathClosed, proto.PathsAvailable:
+		c.notePath(ev)
 		return
 	case proto.PathChanged:
 		c.local, c.remote = ev.Local, ev.Remote

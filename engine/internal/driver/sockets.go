@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/udpio"
@@ -23,6 +24,7 @@ func (e *Endpoint) AddSocket(conn *net.UDPConn) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errEndpointClosed()
 	}
 	e.sockets = append(e.sockets, s)
+	e.generation.Add(1)
 	e.tasks.Go(newReader(e, s).run)
 	return s.LocalAddr(), nil
 }
@@ -84,16 +86,73 @@ func routeTo(remote netip.AddrPort) (netip.Addr, error) {
 	return probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
 }
 
-// socketFor returns the socket to send from local with, nil when there is none.
+// socketFor returns the socket to send from local with, nil when there is none: the
+// one that is bound to it, else one that is bound to the port on all addresses.
 func (e *Endpoint) socketFor(local netip.AddrPort) *udpio.Socket {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var wildcard *udpio.Socket
 	for _, s := range e.sockets {
-		if a := s.LocalAddr(); a == local || (a.Addr().IsUnspecified() && a.Port() == local.Port()) {
+		a := s.LocalAddr()
+		if a == local {
 			return s
 		}
+		// A wildcard of IPv6 also has IPv4's addresses.
+		if a.Addr().IsUnspecified() && a.Port() == local.Port() && (a.Addr().Is6() || local.Addr().Is4()) {
+			wildcard = s
+		}
 	}
-	return nil
+	return wildcard
+}
+
+// maxCached bounds a socketCache: no connection has more paths.
+const maxCached = 16
+
+// socketCache is the sockets that a connection sends with. A connection with several
+// paths asks for another one with every train.
+type socketCache struct {
+	generation uint64 // of the endpoint's sockets
+	found      []cachedSocket
+}
+
+type cachedSocket struct {
+	local  netip.AddrPort
+	socket *udpio.Socket // nil: there is none
+}
+
+// find returns the socket to send from local with, nil when there is none.
+func (k *socketCache) find(e *Endpoint, local netip.AddrPort) *udpio.Socket {
+	if g := e.generation.Load(); g != k.generation {
+		k.generation = g
+		k.drop()
+	}
+	for i := range k.found {
+		if k.found[i].local == local {
+			return k.found[i].socket
+		}
+	}
+	if len(k.found) == maxCached {
+		k.drop()
+	}
+	s := e.socketFor(local)
+	k.found = append(k.found, cachedSocket{local, s})
+	return s
+}
+
+func (k *socketCache) drop() {
+	clear(k.found) // holds no socket that is gone
+	k.found = k.found[:0]
+}
+
+// maxSegments is how long a train may be that leaves from any of the sockets.
+func (k *socketCache) maxSegments() int {
+	n := 0
+	for i := range k.found {
+		if s := k.found[i].socket; s != nil && (n == 0 || s.MaxSegments() < n) {
+			n = s.MaxSegments()
+		}
+	}
+	return max(n, 1)
 }
 
 // send writes a train. What goes wrong is as lost as on the way; a socket counts it.
@@ -103,15 +162,20 @@ func send(s *udpio.Socket, t *proto.Transmit) {
 	}
 }
 
-// RemoveSocket closes the socket at local, which must not be the endpoint's only one.
+// RemoveSocket closes the socket at local; the others go on. The endpoint's only one
+// stays.
 func (e *Endpoint) RemoveSocket(local netip.AddrPort) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i, s := range e.sockets {
-		if i > 0 && s.LocalAddr() == local {
-			e.sockets = append(e.sockets[:i:i], e.sockets[i+1:]...)
-			return s.Close()
-		}
+	i := slices.IndexFunc(e.sockets, func(s *udpio.Socket) bool { return s.LocalAddr() == local })
+	switch {
+	case i < 0:
+		return fmt.Errorf("remove socket: the endpoint has none at %v", local)
+	case len(e.sockets) == 1:
+		return fmt.Errorf("remove socket: %v is the endpoint's only one", local)
 	}
-	return nil
+	s := e.sockets[i]
+	e.sockets = slices.Delete(e.sockets, i, i+1)
+	e.generation.Add(1)
+	return s.Close()
 }

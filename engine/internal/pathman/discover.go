@@ -1,0 +1,45 @@
+package pathman
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// discover makes the slots fit the addresses: one for each interface that has an
+// address of the server's family. Slots whose address went are dropped once their path
+// is closed.
+func (m *Manager) discover(live []Path) {
+	remote := m.config.Discover
+	m.slots = slices.DeleteFunc(m.slots, func(s slot) bool {
+		return !s.open && find(m.addresses, s.pair.Local.Addr()) == nil
+	})
+	for _, a := range m.addresses {
+		if !a.suits(remote) || m.hasDevice(a.Link) {
+			continue
+		}
+		// A path that is there already says which of the interface's addresses it is.
+		at := slices.IndexFunc(live, func(p Path) bool {
+			have := find(m.addresses, p.Local.Addr())
+			return p.Remote == remote && have != nil && have.Link == a.Link
+		})
+		local := a.Addr
+		if at >= 0 {
+			local = live[at].Local.Addr()
+		}
+		m.slots = append(m.slots, slot{pair: Pair{Local: netip.AddrPortFrom(local, 0), Remote: remote, Device: a.Link}})
+	}
+	m.see(live)
+}
+
+// hasDevice reports whether a slot stands for the interface. One whose address went,
+// and which is the connection's last, does not: it waits for the next one.
+func (m *Manager) hasDevice(link string) bool {
+	return slices.ContainsFunc(m.slots, func(s slot) bool {
+		return s.pair.Device == link && find(m.addresses, s.pair.Local.Addr()) != nil
+	})
+}
+
+// suits reports whether a path to remote may begin at the address.
+func (a *Address) suits(remote netip.AddrPort) bool {
+	return a.Up && a.Global && a.Addr.Is4() == remote.Addr().Is4() && a.Addr != remote.Addr()
+}
