@@ -47,7 +47,13 @@ func (c choosy) Dial(ctx context.Context, config engine.Config) (engine.Session,
 }
 
 func takeChoice(c *engine.Config) choice {
-	asked := choice{c.Scheduler, c.Congestion}
+	asked := choice{"minrtt", "newreno"}
+	if c.Scheduler != "" {
+		asked.scheduler = c.Scheduler
+	}
+	if c.Congestion != "" {
+		asked.congestion = c.Congestion
+	}
 	c.Scheduler, c.Congestion = "", ""
 	return asked
 }
@@ -263,7 +269,7 @@ func TestRunChoosesAndRecords(t *testing.T) {
 	c := testConfig(t, newLab(t), "choosy", "quic-go-bond")
 	c.Engines = allEngines()
 	c.Experiment.Workload.Bytes = 2 << 20 // some 300 ms
-	c.Experiment.Schedulers = []string{"ecf"}
+	c.Experiment.Schedulers, c.Experiment.Congestions = []string{"ecf"}, []string{"bbr"}
 	c.Baseline = true
 	s, err := Run(t.Context(), c)
 	if err != nil {
@@ -283,8 +289,8 @@ func TestRunChoosesAndRecords(t *testing.T) {
 			t.Errorf("%v: benefit %v, want one over both paths only", trial.Arm, trial.AggregationBenefit)
 		}
 		ours := trial.Arm.Engine == "choosy"
-		if want := map[bool]string{true: "ecf"}[ours && both]; trial.Arm.Scheduler != want {
-			t.Errorf("%v: scheduler %q, want %q", trial.Arm, trial.Arm.Scheduler, want)
+		if want := map[bool]string{true: "ecf"}[ours && both]; trial.Arm.Scheduler != want || ours != (trial.Arm.Congestion == "bbr") {
+			t.Errorf("%v: want scheduler %q, and bbr of choosy only", trial.Arm, want)
 		}
 		for _, p := range trial.Paths {
 			if ours != (p.SchedulerPicks != nil) || p.DeclaredLost == nil {

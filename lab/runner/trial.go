@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	}
 	closeErr := pair.close()
 	m.changes.stop()
-	r.warnings = append(r.warnings, unlikeAsked(m.label(), p.arm.chosen, m.sender.Stats)...)
+	r.warnings = append(r.warnings, unlikeAsked(m.label(), p.arm.chosen, slices.Concat(m.sender.Stats, m.receiver.Stats))...)
 	captureErr := r.endCapture(p, taken) // behind the agents: they write the secrets, and close
 	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr, dropped.stop())
 }
