@@ -78,6 +78,11 @@ func TestSimulatedRun(t *testing.T) {
 	if err != nil || !strings.Contains(string(series), `"t_ms":100,`) || !strings.Contains(string(series), `"node":"client"`) || !strings.Contains(string(series), `"received_bytes":`) {
 		t.Errorf("series: %v, %.300s; want counters of both ends and bytes received every 100 ms", err, series)
 	}
+	for name, lines := range seriesLines[pathLine](t, c.Folder.Dir(), "path") {
+		if l := lines[len(lines)-1]; lines[0].T != 100 || l.SRTTMS < 4 || l.SentPackets < 50 {
+			t.Errorf("%s: %d lines of paths, the last %+v; want one every 100 ms, measured", name, len(lines), l)
+		}
+	}
 	if qlogs, err := filepath.Glob(filepath.Join(c.Folder.Dir(), "qlog", "1-1-tquic", "*.sqlog")); err != nil || len(qlogs) != 2 {
 		t.Errorf("%d qlog files of the first trial, %v; want one a side", len(qlogs), err)
 	}
