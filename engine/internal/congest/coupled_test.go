@@ -103,8 +103,10 @@ func TestOLIAShare(t *testing.T) {
 		{"the faster is best", [][2]float64{{10, 50}, {20, 100}}, []wire.ByteCount{3, 9}, []float64{0.25 + 0.5, 0.25 - 0.5}},
 		// Two largest pay a sixth each, one best gets a third, one is neither.
 		{
-			"four", [][2]float64{{20, 100}, {20, 100}, {10, 100}, {10, 100}},
-			[]wire.ByteCount{1, 1, 5, 2}, []float64{1.0/9 - 0.125, 1.0/9 - 0.125, 1.0/36 + 0.25, 1.0 / 36},
+			"four",
+			[][2]float64{{20, 100}, {20, 100}, {10, 100}, {10, 100}},
+			[]wire.ByteCount{1, 1, 5, 2},
+			[]float64{1.0/9 - 0.125, 1.0/9 - 0.125, 1.0/36 + 0.25, 1.0 / 36},
 		},
 		{"one", [][2]float64{{10, 100}}, []wire.ByteCount{5}, []float64{1}},
 		{"the other is not known", [][2]float64{{10, 100}, {20, 0}}, []wire.ByteCount{5, 90}, []float64{1, 1}},
