@@ -218,7 +218,10 @@ func TestLIAGrowth(t *testing.T) {
 	g := paths[0].group
 	g.Remove(paths[0])
 	g.Remove(paths[0]) // no more of it
-	alone := g.paths[0]
+	alone := paths[1]
+	if len(g.paths) != 1 || g.paths[0] != alone {
+		t.Fatalf("%d paths left, want the second", len(g.paths))
+	}
 	before := alone.window
 	acknowledge(alone, 100*ms, 3)
 	if got := (alone.window - before) / dgram; got != 2 && got != 3 {
@@ -237,7 +240,7 @@ func TestOLIATakesBack(t *testing.T) {
 		t.Errorf("window = %d, want less than %d", paths[1].window, before)
 	}
 	small := couple(t, "olia", [2]float64{1, 100}, [2]float64{2, 1000})
-	small[0].sinceLoss = 1 << 40
+	small[0].sinceLoss, small[1].ssthresh = 1<<40, 1
 	acknowledge(small[1], 1000*ms, 100)
 	if got := small[1].window; got < 2*dgram {
 		t.Errorf("window = %d, want two datagrams at least", got)
