@@ -438,6 +438,77 @@ func TestBBRAckAggregation(t *testing.T) {
 	b.extraAcked = maxFilter{}
 	b.updateAckAggregation(now.Add(100*ms), &Ack{Bytes: 7 * dgram})
 	near(t, "extra", wire.ByteCount(b.extraAcked.max()), 7*dgram)
+
+	// The largest of ten round trips, in Startup of one.
+	for _, full := range []bool{true, false} {
+		b = model()
+		b.fullBWReached = full
+		b.updateAckAggregation(now, &Ack{Bytes: 20 * dgram})
+		b.roundCount += 3
+		b.updateAckAggregation(now.Add(time.Second), &Ack{Bytes: 4 * dgram})
+		want := 4 * dgram
+		if full {
+			want = 20 * dgram
+		}
+		near(t, "extra of round trips", wire.ByteCount(b.extraAcked.max()), want)
+	}
+}
+
+// Section 5.3.2: Drain ends when what is in flight is what the path carries, or after
+// three round trips.
+func TestBBRDrain(t *testing.T) {
+	tests := []struct {
+		name     string
+		inFlight wire.ByteCount
+		rounds   uint64
+		want     bbrState
+	}{
+		{"too much in flight", 101 * dgram, 3, bbrDrain},
+		{"drained", 100 * dgram, 0, bbrDown},
+		{"for too long", 200 * dgram, 4, bbrDown},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := model()
+			b.state, b.drainStartRound, b.roundCount = bbrDrain, 7, 7+tt.rounds
+			b.checkDrainDone(2e9, &Ack{InFlight: tt.inFlight})
+			wantState(t, b, tt.want)
+		})
+	}
+}
+
+// Sections 5.5.4 to 5.5.6: the largest rate of this cycle and the one before; one that
+// the sender limited only when it is larger.
+func TestBBRMaxBandwidth(t *testing.T) {
+	b := model()
+	b.maxBWFilter = [2]float64{}
+	want := func(rate float64) {
+		t.Helper()
+		if got := b.maxBW(); got != rate {
+			t.Errorf("max_bw = %v, want %v", got, rate)
+		}
+	}
+	sample := func(rate int64, limited bool) { b.updateMaxBW(&Ack{AppLimited: limited, Rate: RateSample{Rate: rate}}) }
+	cycle := func(limited bool) {
+		b.state, b.ackPhase, b.roundStart = bbrDown, acksProbeStopping, true
+		b.adaptLongTermModel(&Ack{AppLimited: limited})
+	}
+	sample(900, false)
+	sample(800, false)
+	want(900)
+	cycle(false)
+	sample(500, true) // it does not even count for this cycle
+	cycle(false)
+	want(900) // a cycle without a sample
+	sample(500, false)
+	cycle(true) // no cycle: the sender limited it
+	want(900)
+	cycle(false)
+	want(500)
+	sample(600, true)
+	want(600)
+	sample(0, false)
+	want(600)
 }
 
 // The best of the window, in packets' round trips; older ones are forgotten.

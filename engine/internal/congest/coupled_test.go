@@ -103,8 +103,10 @@ func TestOLIAShare(t *testing.T) {
 		{"the faster is best", [][2]float64{{10, 50}, {20, 100}}, []wire.ByteCount{3, 9}, []float64{0.25 + 0.5, 0.25 - 0.5}},
 		// Two largest pay a sixth each, one best gets a third, one is neither.
 		{
-			"four", [][2]float64{{20, 100}, {20, 100}, {10, 100}, {10, 100}},
-			[]wire.ByteCount{1, 1, 5, 2}, []float64{1.0/9 - 0.125, 1.0/9 - 0.125, 1.0/36 + 0.25, 1.0 / 36},
+			"four",
+			[][2]float64{{20, 100}, {20, 100}, {10, 100}, {10, 100}},
+			[]wire.ByteCount{1, 1, 5, 2},
+			[]float64{1.0/9 - 0.125, 1.0/9 - 0.125, 1.0/36 + 0.25, 1.0 / 36},
 		},
 		{"one", [][2]float64{{10, 100}}, []wire.ByteCount{5}, []float64{1}},
 		{"the other is not known", [][2]float64{{10, 100}, {20, 0}}, []wire.ByteCount{5, 90}, []float64{1, 1}},
@@ -216,7 +218,10 @@ func TestLIAGrowth(t *testing.T) {
 	g := paths[0].group
 	g.Remove(paths[0])
 	g.Remove(paths[0]) // no more of it
-	alone := g.paths[0]
+	alone := paths[1]
+	if len(g.paths) != 1 || g.paths[0] != alone {
+		t.Fatalf("%d paths left, want the second", len(g.paths))
+	}
 	before := alone.window
 	acknowledge(alone, 100*ms, 3)
 	if got := (alone.window - before) / dgram; got != 2 && got != 3 {
@@ -235,7 +240,7 @@ func TestOLIATakesBack(t *testing.T) {
 		t.Errorf("window = %d, want less than %d", paths[1].window, before)
 	}
 	small := couple(t, "olia", [2]float64{1, 100}, [2]float64{2, 1000})
-	small[0].sinceLoss = 1 << 40
+	small[0].sinceLoss, small[1].ssthresh = 1<<40, 1
 	acknowledge(small[1], 1000*ms, 100)
 	if got := small[1].window; got < 2*dgram {
 		t.Errorf("window = %d, want two datagrams at least", got)

@@ -64,7 +64,7 @@ func TestBBRFillsTheLink(t *testing.T) {
 			b := bbrFlow(t, l, tt.rtt, 0)
 			b.run(t, 2*time.Second)
 			l.deepest = 0
-			share := b.run(t, 20*time.Second) / (1 - tt.loss)
+			share := b.run(t, 10*time.Second) / (1 - tt.loss)
 			queue := float64(l.deepest) / float64(l.bdp(tt.rtt))
 			t.Logf("%.3f of what the link delivers, queue up to %.2f BDP, %d of %d packets lost", share, queue, b.lost, b.next)
 			if share < tt.want || share > 1.001 {
