@@ -96,8 +96,13 @@ func TestDefaultBonds(t *testing.T) {
 		pair string
 		size int
 	}{
-		{"equal", 50 << 20}, {"lte-wifi", 50 << 20}, {"dsl-lte", 50 << 20}, {"bw-10to1", 50 << 20},
-		{"three", 50 << 20}, {"fiber-lte", 200 << 20}, {"rtt-120", 100 << 20},
+		{"equal", 50 << 20},
+		{"lte-wifi", 50 << 20},
+		{"dsl-lte", 50 << 20},
+		{"bw-10to1", 50 << 20},
+		{"three", 50 << 20},
+		{"fiber-lte", 200 << 20},
+		{"rtt-120", 100 << 20},
 	}
 	for _, tt := range tests {
 		t.Run(tt.pair, func(t *testing.T) {

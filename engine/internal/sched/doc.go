@@ -20,7 +20,7 @@
 //
 // Limitations: before its first round trip a path's rate is guessed from its window, so a
 // first window on a path that is near and very slow (1 Mbit/s at 4 ms, beside 40 Mbit/s at
-// 70 ms) holds up a transfer of 30 KiB by 70 ms, of which the schedulers' own simulation
+// 70 ms) holds up a transfer of 30 KiB by 80 ms, of which the schedulers' own simulation
 // in the tests recovers nothing: that is re-injection's. The window that blest spares is
 // the connection's; a single stream's own window or a full send buffer it sees only if
 // Need.Credit counts it. While a window is too small for all paths, blest leaves the slow
