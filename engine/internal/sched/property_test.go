@@ -179,7 +179,7 @@ func TestWeightedConverges(t *testing.T) {
 			paths[i].Window = 4 << 20
 			sum += given[i]
 		}
-		for i := 0; total < 400<<20; i++ {
+		for i := 0; total < 100<<20; i++ {
 			// Each block is for a train of the longest, every now and then.
 			view := slices.Clone(paths)
 			if b := blocked[i%len(blocked)]; b >= 0 && i%97 == 0 {

@@ -1,7 +1,6 @@
 package sched
 
 import (
-	"container/heap"
 	"math"
 	"time"
 
@@ -47,7 +46,7 @@ type road struct {
 type happening struct {
 	at        clock.Time
 	seq       int
-	road      *road
+	road      int
 	from, len int
 	sent      clock.Time
 	arrives   bool // at the receiver; otherwise at the sender
@@ -55,19 +54,44 @@ type happening struct {
 	limit     int // the receiver's window, as of then
 }
 
+func (e *happening) before(f *happening) bool {
+	return e.at < f.at || e.at == f.at && e.seq < f.seq
+}
+
+// timeline is a heap of what is to happen. It is one of its own for the sake of speed:
+// nothing in it is a pointer.
 type timeline []happening
 
-func (t timeline) Len() int { return len(t) }
-func (t timeline) Less(i, j int) bool {
-	return t[i].at < t[j].at || t[i].at == t[j].at && t[i].seq < t[j].seq
+func (t *timeline) push(e happening) {
+	h := append(*t, e)
+	*t = h
+	i := len(h) - 1
+	for ; i > 0 && e.before(&h[(i-1)/2]); i = (i - 1) / 2 {
+		h[i] = h[(i-1)/2]
+	}
+	h[i] = e
 }
-func (t timeline) Swap(i, j int) { t[i], t[j] = t[j], t[i] }
-func (t *timeline) Push(x any)   { *t = append(*t, x.(happening)) }
-func (t *timeline) Pop() any {
-	old := *t
-	x := old[len(old)-1]
-	*t = old[:len(old)-1]
-	return x
+
+func (t *timeline) pop() happening {
+	h := *t
+	first, e := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	*t = h
+	if len(h) == 0 {
+		return first
+	}
+	i := 0
+	for c := 1; c < len(h); c = 2*i + 1 {
+		if c+1 < len(h) && h[c+1].before(&h[c]) {
+			c++
+		}
+		if !h[c].before(&e) {
+			break
+		}
+		h[i], i = h[c], c
+	}
+	h[i] = e
+	return first
 }
 
 type piece struct{ from, len int }
@@ -82,6 +106,7 @@ type transfer struct {
 
 	size, next int
 	again      []piece
+	lost       int // bytes in again
 	limit      int // flow control, as the sender knows it
 
 	window, maxWindow int
@@ -115,7 +140,7 @@ func run(s Scheduler, size, window, maxWindow int, roads ...road) (time.Duration
 			t.now = wake
 			continue
 		}
-		e := heap.Pop(&t.events).(happening)
+		e := t.events.pop()
 		t.now = e.at
 		t.happen(e)
 	}
@@ -125,18 +150,16 @@ func run(s Scheduler, size, window, maxWindow int, roads ...road) (time.Duration
 func (t *transfer) at(e happening) {
 	t.seq++
 	e.seq = t.seq
-	heap.Push(&t.events, e)
+	t.events.push(e)
 }
 
 func (t *transfer) send() (wake clock.Time) {
 	var views [8]View
 	for {
-		need := Need{Credit: wire.ByteCount(t.limit - t.next)}
-		for _, p := range t.again {
-			need.Ready += wire.ByteCount(p.len)
+		need := Need{
+			Ready:  wire.ByteCount(t.lost + min(t.size, t.limit) - t.next),
+			Credit: wire.ByteCount(t.limit - t.next), Ending: t.limit >= t.size,
 		}
-		need.Ready += wire.ByteCount(min(t.size, t.limit) - t.next)
-		need.Ending = t.limit >= t.size
 		if need.Ready == 0 {
 			return clock.Never
 		}
@@ -164,7 +187,7 @@ func (t *transfer) train(r *road, n int) (sent int) {
 		var p piece
 		if len(t.again) > 0 {
 			p = t.again[0]
-			t.again = t.again[1:]
+			t.again, t.lost = t.again[1:], t.lost-p.len
 		} else {
 			p = piece{t.next, min(dgram, min(t.size, t.limit)-t.next)}
 			t.next += p.len
@@ -183,7 +206,7 @@ func (r *road) carry(t *transfer, p piece) {
 	r.tokens -= dgram
 	r.bytes += p.len
 	r.free = max(r.free, t.now)
-	e := happening{road: r, from: p.from, len: p.len, sent: t.now, arrives: true}
+	e := happening{road: int(r.id), from: p.from, len: p.len, sent: t.now, arrives: true}
 	if r.free.Sub(t.now) > r.queue {
 		// The sender learns it when what came behind is acknowledged.
 		e.lost, e.arrives, e.at = true, false, r.free.Add(2*r.delay)
@@ -195,19 +218,20 @@ func (r *road) carry(t *transfer, p piece) {
 }
 
 func (t *transfer) happen(e happening) {
+	r := t.roads[e.road]
 	switch {
 	case e.arrives:
 		t.receive(e.from, e.len)
-		e.arrives, e.at, e.limit = false, t.now.Add(e.road.delay), t.read+t.window
+		e.arrives, e.at, e.limit = false, t.now.Add(r.delay), t.read+t.window
 		t.at(e)
 	case e.lost:
-		e.road.inFlight -= dgram
-		t.again = append(t.again, piece{e.from, e.len})
-		e.road.lose(t.now, e.sent)
+		r.inFlight -= dgram
+		t.again, t.lost = append(t.again, piece{e.from, e.len}), t.lost+e.len
+		r.lose(t.now, e.sent)
 	default:
 		t.limit = max(t.limit, e.limit)
-		e.road.inFlight -= dgram
-		e.road.ack(t.now, e.sent)
+		r.inFlight -= dgram
+		r.ack(t.now, e.sent)
 	}
 }
 
