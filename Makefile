@@ -8,12 +8,14 @@ GO       ?= go
 FUZZTIME ?= 10s
 BENCH    ?= .
 SEEDS    ?= 1..10000
+SAMPLE   ?= 0
+ROUNDS   ?= 5
 # Namespaces need root. Builds never run as root when the caller is not.
 ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH):/usr/sbin:/sbin")
 # A checkout that git cannot read (another owner, no git) still builds, without a revision.
 STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
 
-.PHONY: help setup build demo test check fuzz seeds bench docs clean
+.PHONY: help setup build demo test check fuzz seeds wsp bond bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +42,12 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 
 seeds: ## seeded simulations of whole connections, 10,000 of them; SEEDS=first..last selects
 	$(GO) test ./engine/sim -count=1 -timeout 60m -run '^TestSeeds$$' -seeds=$(SEEDS)
+
+wsp: ## bonding over 4 x 253 pairs of paths, in virtual time: about ten minutes; SAMPLE=n takes n runs a class
+	$(GO) run ./cmd/breadth wsp -sample $(SAMPLE) -out wsp.jsonl
+
+bond: ## bonding over each topology of the catalogue with several paths, in virtual time; ROUNDS=n
+	$(GO) run ./cmd/breadth catalog -rounds $(ROUNDS)
 
 bench: ## every benchmark; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(if $(ROOT),-exec '$(ROOT)') ./...

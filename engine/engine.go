@@ -33,6 +33,7 @@ type Capabilities struct {
 	Encrypted  bool   // needs Config.TLS
 	QLOG       bool   // writes the files that Config.QLOG asks for
 	Congestion string // congestion control in use by default, e.g. "cubic"
+	Scheduler  string // scheduler in use by default over several paths; empty: it has no name
 	// Congestions and Schedulers are the names that Config takes; empty: none by name.
 	Congestions, Schedulers []string
 	// Probe says whether this machine can run the engine, in the calling

@@ -38,8 +38,8 @@ func measured(v float64) bool { return v >= 0 && !math.IsInf(v, 0) }
 
 // FillBenefit sets AggregationBenefit of every multipath trial that has one: the
 // same engine, with the same settings, ran on each of its paths alone in the same
-// run. The single-path trial of the same round counts; where that round has none,
-// the median of the rounds. A trial that failed, on either side, gives no value.
+// round. The scheduler is no setting of those: one path leaves it nothing to choose.
+// A trial that failed, on either side, gives no value.
 func FillBenefit(trials []Trial) {
 	alone := newAloneIndex(trials)
 	for i := range trials {
@@ -50,7 +50,7 @@ func FillBenefit(trials []Trial) {
 		}
 		var goodputs []float64
 		for _, path := range t.Arm.Paths {
-			g, ok := alone.goodput(settingsOf(t.Arm), path, t.Round)
+			g, ok := alone.goodput(aloneSettings(t.Arm), path, t.Round)
 			if !ok {
 				break
 			}
@@ -80,37 +80,38 @@ func settingsOf(a Arm) settings {
 	return settings{a.Engine, a.Scheduler, a.Congestion, a.Transmit, a.Streams, a.Connections}
 }
 
+// aloneSettings is what an arm has in common with the single-path arms that it is
+// measured by.
+func aloneSettings(a Arm) settings {
+	s := settingsOf(a)
+	s.scheduler = ""
+	return s
+}
+
 type aloneKey struct {
 	settings settings
 	path     string
+	round    int
 }
 
-// aloneIndex has the single-path trials.
-type aloneIndex map[aloneKey][]Trial
+// aloneIndex has the single-path trials, the first of each kind.
+type aloneIndex map[aloneKey]Trial
 
 func newAloneIndex(trials []Trial) aloneIndex {
 	index := aloneIndex{}
 	for _, t := range trials {
-		if len(t.Arm.Paths) == 1 {
-			key := aloneKey{settingsOf(t.Arm), t.Arm.Paths[0]}
-			index[key] = append(index[key], t)
+		if len(t.Arm.Paths) != 1 {
+			continue
+		}
+		key := aloneKey{aloneSettings(t.Arm), t.Arm.Paths[0], t.Round}
+		if _, ok := index[key]; !ok {
+			index[key] = t
 		}
 	}
 	return index
 }
 
 func (x aloneIndex) goodput(s settings, path string, round int) (float64, bool) {
-	var good []float64
-	for _, t := range x[aloneKey{s, path}] {
-		if t.Round == round {
-			return t.GoodputBPS, t.OK()
-		}
-		if t.OK() {
-			good = append(good, t.GoodputBPS)
-		}
-	}
-	if m := median(good); m != nil {
-		return *m, true
-	}
-	return 0, false
+	t, ok := x[aloneKey{s, path, round}]
+	return t.GoodputBPS, ok && t.OK()
 }

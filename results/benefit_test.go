@@ -87,13 +87,23 @@ func TestFillBenefit(t *testing.T) {
 			s.trial(2, "bond", 40, "lte")
 			s.trial(2, "bond", 60, "wifi")
 		}, []any{nil, nil, 1.0, 0.125, nil, nil}},
-		{"a round without them takes the median", func(s *story) {
-			s.trial(1, "bond", 20, "lte")
+		{"another round does not count", func(s *story) {
+			s.trial(1, "bond", 30, "lte")
 			s.trial(2, "bond", 30, "lte")
-			s.trial(3, "bond", 100, "lte")
 			s.trial(1, "bond", 50, "wifi")
-			s.trial(4, "bond", 65, "lte", "wifi")
-		}, []any{nil, nil, nil, nil, 0.5}},
+			s.trial(2, "bond", 65, "lte", "wifi")
+		}, []any{nil, nil, nil, nil}},
+		{"arms that differ in their scheduler share the paths alone", func(s *story) {
+			s.trial(1, "bond", 80, "lte", "wifi").Arm.Scheduler = "ecf"
+			s.trial(1, "bond", 65, "lte", "wifi").Arm.Scheduler = "minrtt"
+			s.trial(1, "bond", 30, "lte")
+			s.trial(1, "bond", 50, "wifi")
+		}, []any{1.0, 0.5, nil, nil}},
+		{"another congestion control does not count", func(s *story) {
+			s.trial(1, "bond", 80, "lte", "wifi").Arm.Congestion = "bbr"
+			s.trial(1, "bond", 30, "lte")
+			s.trial(1, "bond", 50, "wifi").Arm.Congestion = "bbr"
+		}, []any{nil, nil, nil}},
 		{"another engine does not count", func(s *story) {
 			s.trial(1, "tcp", 30, "lte")
 			s.trial(1, "tcp", 50, "wifi")
@@ -117,9 +127,10 @@ func TestFillBenefit(t *testing.T) {
 			s.trial(1, "bond", 30, "lte")
 			s.trial(1, "bond", 5, "wifi").Intact = false
 			s.trial(2, "bond", 50, "wifi")
+			s.trial(2, "bond", 30, "lte")
 			s.trial(1, "bond", 80, "lte", "wifi")
 			s.trial(2, "bond", 80, "lte", "wifi")
-		}, []any{nil, nil, nil, nil, 1.0}},
+		}, []any{nil, nil, nil, nil, nil, 1.0}},
 		{"the bond's trial failed", func(s *story) {
 			s.trial(1, "bond", 30, "lte")
 			s.trial(1, "bond", 50, "wifi")

@@ -75,6 +75,10 @@ type TrialPath struct {
 	Drops           map[string]uint64 `json:"drops,omitempty"`
 	SentPackets     uint64            `json:"sent_packets"`
 	ReinjectedBytes uint64            `json:"reinjected_bytes"`
+	// What the sender's engine says, over all connections; null where it does not.
+	DeclaredLost   *uint64 `json:"declared_lost_packets"` // lost, as the engine took it
+	SchedulerPicks *uint64 `json:"scheduler_picks"`       // trains that the scheduler put on it
+	Dead           bool    `json:"dead,omitempty"`        // some connection gave the path up
 }
 
 // Latency is a distribution in milliseconds.

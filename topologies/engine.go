@@ -13,34 +13,84 @@ import (
 type EngineRef struct {
 	Name  string   // up to 63 bytes of lower-case letters, digits and dashes
 	Links []string // in the order written
+	// Scheduler and Congestion are the engine's own words; empty: the experiment's, or
+	// else the engine's default.
+	Scheduler, Congestion string
 }
 
 // engineRefPattern is what ParseEngine accepts, but for repeated links.
-const engineRefPattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(@[a-z0-9-]+(\+[a-z0-9-]+)*)?$`
+const engineRefPattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(@[a-z0-9-]+(\+[a-z0-9-]+)*)?` +
+	`(` + schedulerPattern + congestionPattern + `|` + congestionPattern + schedulerPattern + `)$`
 
-// ParseEngine reads `name`, `name@link` or `name@link+link`. It checks the form,
-// not whether the engine and the links exist.
+const (
+	schedulerPattern  = `(:scheduler=[a-z0-9]([a-z0-9-]*[a-z0-9])?)?`
+	congestionPattern = `(:congestion=[a-z0-9]([a-z0-9-]*[a-z0-9])?)?`
+)
+
+// ParseEngine reads `name`, `name@link` or `name@link+link`, and behind it
+// `:scheduler=name` and `:congestion=name`, in any order. It checks the form, not
+// whether the engine, the links and the names exist.
 func ParseEngine(text string) (EngineRef, error) {
-	name, pinned, isPinned := strings.Cut(text, "@")
+	head, settings, isSet := strings.Cut(text, ":")
+	name, pinned, isPinned := strings.Cut(head, "@")
 	if !isName(name, maxLabName) {
 		return EngineRef{}, &QuantityError{Text: quote(name) + " is not the name of an engine", Expected: "a name such as tcp, tcp@lte or mptcp@lte+wifi", Nearest: lowerEngine(text)}
 	}
-	if !isPinned {
-		return EngineRef{Name: name}, nil
-	}
-	if strings.Count(pinned, "+") >= maxLinks {
-		return EngineRef{}, &QuantityError{Text: quote(text) + " names too many links", Expected: fmt.Sprintf("at most %d", maxLinks)}
-	}
-	ref := EngineRef{Name: name, Links: strings.Split(pinned, "+")}
-	for i, link := range ref.Links {
-		if !isName(link, maxNodeName) {
-			return EngineRef{}, &QuantityError{Text: quote(link) + " after the @ is not the name of a link", Expected: "links as in tcp@lte or mptcp@lte+wifi"}
+	ref := EngineRef{Name: name}
+	if isPinned {
+		if err := ref.pin(pinned); err != nil {
+			return EngineRef{}, err
 		}
-		if slices.Contains(ref.Links[:i], link) {
-			return EngineRef{}, &QuantityError{Text: fmt.Sprintf("link %s twice in %s", quote(link), quote(text)), Expected: "each link once"}
+	}
+	if isSet {
+		if err := ref.set(settings); err != nil {
+			return EngineRef{}, err
 		}
 	}
 	return ref, nil
+}
+
+// pin reads what stands behind the @.
+func (r *EngineRef) pin(text string) error {
+	if strings.Count(text, "+") >= maxLinks {
+		return &QuantityError{Text: quote(r.Name+"@"+text) + " names too many links", Expected: fmt.Sprintf("at most %d", maxLinks)}
+	}
+	r.Links = strings.Split(text, "+")
+	for i, link := range r.Links {
+		if !isName(link, maxNodeName) {
+			return &QuantityError{Text: quote(link) + " after the @ is not the name of a link", Expected: "links as in tcp@lte or mptcp@lte+wifi"}
+		}
+		if slices.Contains(r.Links[:i], link) {
+			return &QuantityError{Text: fmt.Sprintf("link %s twice in %s", quote(link), quote(r.Name+"@"+text)), Expected: "each link once"}
+		}
+	}
+	return nil
+}
+
+// set reads what stands behind the first colon.
+func (r *EngineRef) set(text string) error {
+	const expected = "settings as in tquic:scheduler=ecf:congestion=bbr"
+	for setting := range strings.SplitSeq(text, ":") {
+		key, value, _ := strings.Cut(setting, "=")
+		var to *string
+		what := key
+		switch key {
+		case "scheduler":
+			to = &r.Scheduler
+		case "congestion":
+			to, what = &r.Congestion, "congestion control"
+		default:
+			return &QuantityError{Text: quote(key) + " after the : is no setting of an engine", Expected: expected}
+		}
+		if *to != "" {
+			return &QuantityError{Text: key + " twice for engine " + quote(r.Name), Expected: "each setting once, as in one arm"}
+		}
+		if !isName(value, maxLabName) {
+			return &QuantityError{Text: fmt.Sprintf("%s is not the name of a %s", quote(value), what), Expected: expected}
+		}
+		*to = value
+	}
+	return nil
 }
 
 // lowerEngine returns text in lower case if that is a reference.
@@ -55,12 +105,19 @@ func lowerEngine(text string) string {
 	return lower
 }
 
-// String returns the form that ParseEngine reads.
+// String returns the form that ParseEngine reads, the scheduler first.
 func (r EngineRef) String() string {
-	if len(r.Links) == 0 {
-		return r.Name
+	text := r.Name
+	if len(r.Links) > 0 {
+		text += "@" + strings.Join(r.Links, "+")
 	}
-	return r.Name + "@" + strings.Join(r.Links, "+")
+	if r.Scheduler != "" {
+		text += ":scheduler=" + r.Scheduler
+	}
+	if r.Congestion != "" {
+		text += ":congestion=" + r.Congestion
+	}
+	return text
 }
 
 // Between returns the links that join the two nodes, in the file's order.
@@ -80,8 +137,8 @@ func (l Link) joins(a, b string) bool {
 
 // arm returns what tells one arm from another: the order of its links does not.
 func (r EngineRef) arm() string {
-	links := slices.Sorted(slices.Values(r.Links))
-	return EngineRef{r.Name, links}.String()
+	r.Links = slices.Sorted(slices.Values(r.Links))
+	return r.String()
 }
 
 // CheckEngine returns what is wrong with an engine that the experiment is to

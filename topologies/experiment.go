@@ -25,6 +25,15 @@ func (d *decoder) experiment(f *field[fileExperiment], nodes []field[string], t 
 		joining = d.joining(e, t)
 	}
 	out.Engines = d.engines(e, t.Links, joining, engines)
+	out.Paths = d.choices("path", e.paths, maxLinks, func(name string) (Problem, bool) {
+		for _, p := range checkEngine(EngineRef{Links: []string{name}}, t.Links, joining, nil) {
+			return p, false
+		}
+		return Problem{}, true
+	})
+	anything := func(string) (Problem, bool) { return Problem{}, true } // only engines know
+	out.Schedulers = d.choices("scheduler", e.schedulers, maxChoices, anything)
+	out.Congestions = d.choices("congestion control", e.congestions, maxChoices, anything)
 	return out
 }
 
@@ -86,6 +95,37 @@ func (d *decoder) engines(e *fileExperiment, links []Link, joining, known []stri
 		}
 		lines[f.value.arm()] = f.line
 		out = append(out, f.value.String())
+	}
+	return out
+}
+
+// choices checks a list of names, each of a what. It returns nil where the file has
+// none.
+func (d *decoder) choices(what string, f field[[]field[string]], most int, check func(string) (Problem, bool)) []string {
+	if f.state != good {
+		return nil
+	}
+	switch n := len(f.value); {
+	case n == 0:
+		d.problem(f.place, Problem{Text: "no " + what, Expected: "at least one, or no such key"})
+	case n > most:
+		d.problem(f.value[most].place, Problem{Text: count(n, what), Expected: fmt.Sprintf("at most %d", most)})
+		return nil
+	}
+	var out []string
+	lines := map[string]int{}
+	for _, item := range f.value {
+		if item.state != good {
+			continue
+		}
+		if p, ok := check(item.value); !ok {
+			d.problem(item.place, p)
+		}
+		if line := lines[item.value]; line != 0 {
+			d.problem(item.place, Problem{Text: what + " " + quote(item.value) + " again", Expected: fmt.Sprintf("each once; line %d has it already", line)})
+		}
+		lines[item.value] = item.line
+		out = append(out, item.value)
 	}
 	return out
 }

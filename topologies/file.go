@@ -12,6 +12,7 @@ const (
 	maxNodes       = 256
 	maxLinks       = 256 // as many as the default addresses 10.77.i.0/24 have room for
 	maxEngines     = 64
+	maxChoices     = 16 // schedulers or congestion controls
 	maxStreams     = 1024
 	maxConnections = 256
 	maxRounds      = 10_000
@@ -66,7 +67,10 @@ type fileExperiment struct {
 	from, to field[string]
 	workload field[fileWorkload]
 	engines  field[[]field[EngineRef]]
-	rounds   field[uint64]
+	paths    field[[]field[string]]
+	// of the engines that take them by name
+	schedulers, congestions field[[]field[string]]
+	rounds                  field[uint64]
 }
 
 type fileWorkload struct {
@@ -186,9 +190,24 @@ func experimentKeys() []key[fileExperiment] {
 			decode: at(func(e *fileExperiment) *field[fileWorkload] { return &e.workload }, mapping(workloadKeys(), nil)),
 		},
 		{
-			name: "engines", required: true, doc: "the transports to compare, such as [tcp, mptcp]; tcp@lte pins one to a link",
+			name: "engines", required: true, doc: "the transports to compare, such as [tcp, mptcp]; tcp@lte pins one to a link, tquic:scheduler=ecf:congestion=bbr sets what it can choose",
 			schema: listSchema(textSchema(engineRefPattern), 1, maxEngines).with("uniqueItems", true),
 			decode: at(func(e *fileExperiment) *field[[]field[EngineRef]] { return &e.engines }, list(quantity(ParseEngine))),
+		},
+		{
+			name: "paths", doc: "the only paths that engines without an @ use, each named by its first link, such as [lte, wifi]; all unless set",
+			schema: listSchema(textSchema(namePattern(maxNodeName)), 1, maxLinks).with("uniqueItems", true),
+			decode: at(func(e *fileExperiment) *field[[]field[string]] { return &e.paths }, list(word)),
+		},
+		{
+			name: "schedulers", doc: "the schedulers to compare, an arm each, in engines over several paths that take them by name; the engine's default unless set",
+			schema: listSchema(textSchema(namePattern(maxLabName)), 1, maxChoices).with("uniqueItems", true),
+			decode: at(func(e *fileExperiment) *field[[]field[string]] { return &e.schedulers }, list(nameOf("scheduler", maxLabName, "no engine has one of such a name", nil))),
+		},
+		{
+			name: "congestions", doc: "the congestion controls to compare, an arm each, in engines that take them by name; the engine's default unless set",
+			schema: listSchema(textSchema(namePattern(maxLabName)), 1, maxChoices).with("uniqueItems", true),
+			decode: at(func(e *fileExperiment) *field[[]field[string]] { return &e.congestions }, list(nameOf("congestion control", maxLabName, "no engine has one of such a name", nil))),
 		},
 		{
 			name: "rounds", doc: "how often every engine runs, 3 unless set",

@@ -118,13 +118,16 @@ func fuzzQuantity[V comparable](f *testing.F, kind string, parse func(string) (V
 }
 
 func FuzzParseEngine(f *testing.F) {
-	for _, text := range []string{"tcp", "tcp@lte", "mptcp@lte+wifi", "@", "tcp@", "tcp@lte+", "a+b", "tcp@@", "-"} {
+	for _, text := range []string{"tcp", "tcp@lte", "mptcp@lte+wifi", "@", "tcp@", "tcp@lte+", "a+b", "tcp@@", "-", "tquic:scheduler=ecf", "tquic@lte+wifi:congestion=bbr:scheduler=ecf", "tcp:", "tcp:congestion=", "tcp:a=b", "tcp:scheduler=a:scheduler=b"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		ref, err := ParseEngine(text)
-		if err == nil && ref.String() != text {
-			t.Errorf("%q parses as %+v, printed as %s", text, ref, ref)
+		if err != nil {
+			return
+		}
+		if again, err := ParseEngine(ref.String()); err != nil || again.String() != ref.String() || len(ref.String()) != len(text) {
+			t.Errorf("%q parses as %+v, printed as %s, which parses as %+v, %v", text, ref, ref, again, err)
 		}
 	})
 }

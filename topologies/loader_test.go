@@ -274,6 +274,27 @@ func TestEnginesUnchecked(t *testing.T) {
 	}
 }
 
+func TestParseEngine(t *testing.T) {
+	for text, want := range map[string]EngineRef{
+		"tcp":                                 {Name: "tcp"},
+		"mptcp@lte+wifi":                      {Name: "mptcp", Links: []string{"lte", "wifi"}},
+		"tquic:scheduler=ecf":                 {Name: "tquic", Scheduler: "ecf"},
+		"tquic:congestion=bbr":                {Name: "tquic", Congestion: "bbr"},
+		"tquic@lte:congestion=bbr":            {Name: "tquic", Links: []string{"lte"}, Congestion: "bbr"},
+		"tquic:congestion=bbr:scheduler=ecf":  {Name: "tquic", Scheduler: "ecf", Congestion: "bbr"},
+		"tquic@a:scheduler=ecf:congestion=b2": {Name: "tquic", Links: []string{"a"}, Scheduler: "ecf", Congestion: "b2"},
+	} {
+		got, err := ParseEngine(text)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", text, err, diff)
+		}
+		// The order of settings and of links tells no arm from another.
+		if again, err := ParseEngine(got.String()); err != nil || again.arm() != want.arm() {
+			t.Errorf("%s: printed as %s, which is %+v, %v", text, got, again, err)
+		}
+	}
+}
+
 func TestCheckEngine(t *testing.T) {
 	topology := mustParse(t, `
 name: lab

@@ -262,6 +262,12 @@ func TestSchemaRefuses(t *testing.T) {
 		"duration and bytes":  {run(", workload: {duration: 10s, bytes: 1MB}"), false},
 		"no streams":          {run(", workload: {streams: 0}"), false},
 		"no rounds":           {run(", rounds: 0"), false},
+		"sound choices":       {link("") + "experiment: {from: server, to: client, engines: [tquic@lte:congestion=bbr:scheduler=ecf, tcp:congestion=reno], paths: [lte], schedulers: [ecf], congestions: [bbr, lia]}\n", true},
+		"unknown setting":     {link("") + "experiment: {from: server, to: client, engines: [tcp:color=red]}\n", false},
+		"setting twice":       {link("") + "experiment: {from: server, to: client, engines: [tcp:congestion=a:congestion=b]}\n", false},
+		"no schedulers":       {run(", schedulers: []"), false},
+		"congestion twice":    {run(", congestions: [bbr, bbr]"), false},
+		"path with a blank":   {run(", paths: [l te]"), false},
 		"negative seed":       {"seed: -1\n" + link(""), false},
 	} {
 		t.Run(name, func(t *testing.T) {

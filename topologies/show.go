@@ -112,7 +112,16 @@ func showExperiment(b *strings.Builder, e Experiment) {
 	}
 	fmt.Fprintf(b, "experiment:\n  from: %s\n  to: %s\n", plain(e.From), plain(e.To))
 	fmt.Fprintf(b, "  workload: {kind: %s, %s, streams: %d, connections: %d}\n", plain(w.Kind), amount, w.Streams, w.Connections)
-	fmt.Fprintf(b, "  engines: %s\n  rounds: %d\n", flow(e.Engines), e.Rounds)
+	fmt.Fprintf(b, "  engines: %s\n", flow(e.Engines))
+	for _, list := range []struct {
+		name  string
+		words []string
+	}{{"paths", e.Paths}, {"schedulers", e.Schedulers}, {"congestions", e.Congestions}} {
+		if list.words != nil {
+			fmt.Fprintf(b, "  %s: %s\n", list.name, flow(list.words))
+		}
+	}
+	fmt.Fprintf(b, "  rounds: %d\n", e.Rounds)
 }
 
 func flow(words []string) string {

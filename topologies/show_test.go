@@ -281,6 +281,10 @@ func drawExperiment(t *rapid.T, on Link) *Experiment {
 			Connections: rapid.IntRange(1, maxConnections).Draw(t, "connections"),
 		},
 	}
+	if rapid.Bool().Draw(t, "choices") {
+		e.Engines = append(e.Engines, "tquic:scheduler=ecf:congestion=bbr")
+		e.Paths, e.Schedulers, e.Congestions = []string{on.Name}, []string{"minrtt", "ecf"}, []string{"1"}
+	}
 	if rapid.Bool().Draw(t, "bytes") {
 		e.Workload.Bytes = max(1, drawCount(t, mostBytes))
 	} else {

@@ -165,7 +165,14 @@ type Experiment struct {
 	To       string   `json:"to"`   // receives
 	Workload Workload `json:"workload"`
 	Engines  []string `json:"engines"`
-	Rounds   int      `json:"rounds"`
+	// Paths are the only ones of engines without an @, each named by its first link; nil:
+	// all.
+	Paths []string `json:"paths,omitempty"`
+	// Schedulers and Congestions are compared, an arm each, in engines that take them
+	// by name; nil: the engine's default.
+	Schedulers  []string `json:"schedulers,omitempty"`
+	Congestions []string `json:"congestions,omitempty"`
+	Rounds      int      `json:"rounds"`
 }
 
 // Workload is the traffic of a trial.

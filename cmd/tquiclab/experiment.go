@@ -13,6 +13,9 @@ import (
 // experimentFlags override a topology's experiment.
 type experimentFlags struct {
 	engines     []string
+	paths       []string
+	schedulers  []string
+	congestions []string
 	duration    string
 	bytes       string
 	streams     int
@@ -23,6 +26,9 @@ type experimentFlags struct {
 
 func (f *experimentFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.engines, "engine", nil, "engines to run, instead of the topology's: a,b or a@link")
+	c.Flags().StringSliceVar(&f.paths, "paths", nil, "only paths that engines without an @ use: link,link (default all)")
+	c.Flags().StringSliceVar(&f.schedulers, "scheduler", nil, "schedulers of engines that can choose, an arm each: a,b")
+	c.Flags().StringSliceVar(&f.congestions, "congestion", nil, "congestion controls of engines that can choose, an arm each: a,b")
 	c.Flags().StringVar(&f.duration, "duration", "", "how long each trial sends, such as 10s")
 	c.Flags().StringVar(&f.bytes, "bytes", "", "how much each trial sends, such as 100MB, instead of a duration")
 	c.Flags().IntVar(&f.streams, "streams", 0, "streams per connection")
@@ -45,8 +51,13 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 		t.Experiment = &x
 	}
 	x := t.Experiment
-	if len(f.engines) > 0 {
-		x.Engines = f.engines
+	for _, list := range []struct {
+		from []string
+		to   *[]string
+	}{{f.engines, &x.Engines}, {f.paths, &x.Paths}, {f.schedulers, &x.Schedulers}, {f.congestions, &x.Congestions}} {
+		if len(list.from) > 0 {
+			*list.to = list.from
+		}
 	}
 	if err := f.applyAmount(&x.Workload); err != nil {
 		return err

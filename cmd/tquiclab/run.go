@@ -29,7 +29,8 @@ type runFlags struct {
 	name    string
 	backend string
 	out     string
-	alone   bool
+	// baseline adds multipath engines on each path alone.
+	baseline bool
 	// drops keeps a log of every drop, uncalibrated leaves the links unmeasured.
 	drops, uncalibrated bool
 	qlog                bool
@@ -50,7 +51,18 @@ raised it. Every byte received is checked.
 
 An engine that uses several paths at once uses all links between the two nodes.
 One that uses a single path runs once on each, so that the best single path is
-measured. ENGINE@LINK or ENGINE@LINK+LINK pins an engine to links.
+measured. --paths limits both to some of the links; ENGINE@LINK or
+ENGINE@LINK+LINK pins one engine.
+
+With --baseline an engine that uses several paths runs on each of them alone, too, in
+every round, with the same congestion control. Its aggregation benefit is computed
+from the trials of one round: 0 is the best of its paths alone, 1 the sum of all.
+
+--scheduler and --congestion name what engines are to use that let one choose. Of
+several names each makes an arm, so they are compared. ENGINE:scheduler=NAME and
+ENGINE:congestion=NAME, behind the links if there are any, are for one engine alone.
+An engine that has a choice, but not that name, is an error that lists its names. One
+without a choice keeps its own, which the result says.
 
 With the environment variable SSLKEYLOGFILE the TLS secrets of all sessions are
 appended to the file that it names, so that a capture can be decrypted.
@@ -82,7 +94,7 @@ time there, so CPU figures stay empty.
 	c.Flags().StringVar(&f.backend, "backend", lab.BackendAuto, "who emulates the impaired links: auto, netem, relay or sim")
 	c.Flags().StringVar(&f.name, "name", "", "name of the lab, instead of the topology's")
 	c.Flags().StringVar(&f.out, "out", "", "folder of the records (default "+runsFolder+"/LAB-DATE)")
-	c.Flags().BoolVar(&f.alone, "alone", false, "run multipath engines on each path alone too, for the aggregation benefit")
+	c.Flags().BoolVar(&f.baseline, "baseline", false, "run multipath engines on each path alone too, in every round, for the aggregation benefit")
 	c.Flags().BoolVar(&f.uncalibrated, "no-calibration", false, "do not measure the links before the first trial")
 	c.Flags().BoolVar(&f.drops, "drops", false, "keep every drop of the emulated paths, with its reason and the queue (backend relay)")
 	c.Flags().BoolVar(&f.qlog, "qlog", false, "keep a qlog file of each connection, from the engines that can")
@@ -107,6 +119,9 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 	}
 	if err := f.apply(c, &t, a.loader().Engines); err != nil {
 		return err
+	}
+	if err := runner.CheckArms(a.armsConfig(f, t)); err != nil {
+		return usageError{err}
 	}
 	if f.points, err = capturePoints(f.capture, t, simulated); err != nil {
 		return err
@@ -221,12 +236,17 @@ func (a *app) measureIn(ctx context.Context, c *cobra.Command, l *lab.Lab, f run
 
 // runConfig is what every run has, whatever its backend.
 func (a *app) runConfig(c *cobra.Command, f runFlags, t topologies.Topology, folder *results.Run, m results.Manifest) runner.Config {
-	return runner.Config{
-		Topology: t, Engines: a.engines, Experiment: *t.Experiment, Seed: t.Seed, Alone: f.alone, QLOG: f.qlog, Drops: f.drops,
-		Capture: f.points, Folder: folder, Manifest: m,
-		Steal: func() (float64, error) { return results.ReadSteal(os.DirFS("/")) },
-		Log:   a.log(c),
-	}
+	config := a.armsConfig(f, t)
+	config.Seed, config.QLOG, config.Drops, config.Capture = t.Seed, f.qlog, f.drops, f.points
+	config.Folder, config.Manifest = folder, m
+	config.Steal = func() (float64, error) { return results.ReadSteal(os.DirFS("/")) }
+	config.Log = a.log(c)
+	return config
+}
+
+// armsConfig is what says which arms a run has.
+func (a *app) armsConfig(f runFlags, t topologies.Topology) runner.Config {
+	return runner.Config{Topology: t, Engines: a.engines, Experiment: *t.Experiment, Baseline: f.baseline}
 }
 
 func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summary, dir string) error {

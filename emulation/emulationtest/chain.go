@@ -86,6 +86,43 @@ func (c Chain) MeanBurst() float64 {
 	return loss / c.lost(c.step(passed))
 }
 
+// BurstDeviation returns the standard deviation of the number of packets lost one
+// after the other.
+func (c Chain) BurstDeviation() float64 {
+	at := c.stationary()
+	for i := range at {
+		at[i] *= 1 - c.Lose[i]
+	}
+	// The probabilities of bursts of that length and more, up to a factor.
+	var sum, mean, square float64
+	for length := 1.0; length < 1e6; length++ {
+		at = c.step(at)
+		longer := 0.0
+		for i := range at {
+			at[i] *= c.Lose[i]
+			longer += at[i]
+		}
+		if length == 1 {
+			sum = longer
+		}
+		mean += longer / sum
+		square += (2*length - 1) * longer / sum
+		if longer <= sum*1e-15 {
+			break
+		}
+	}
+	return math.Sqrt(max(0, square-mean*mean))
+}
+
+// PacketsForBurst returns how many packets it takes for their mean burst to lie within
+// that share of MeanBurst, with all but the two-sided probability outside: to the
+// normal approximation, and at least twenty bursts' worth.
+func (c Chain) PacketsForBurst(within, outside float64) int {
+	mean := c.MeanBurst()
+	root := Quantile(1-outside/2) * c.BurstDeviation() / (within * mean)
+	return int(math.Ceil(max(20, root*root) * mean / c.Loss()))
+}
+
 // Interval returns where the number of losses among n packets lies with all but the
 // two-sided probability outside, to the normal approximation, widened to whole
 // numbers. The variance is that of the chain, whose losses come together.

@@ -24,6 +24,7 @@ func TestChainKnown(t *testing.T) {
 	c := OfGilbertElliott(gilbert)
 	near(t, "Gilbert's loss", c.Loss(), gilbert.P/(gilbert.P+gilbert.R), 1e-12)
 	near(t, "Gilbert's burst", c.MeanBurst(), 1/gilbert.R, 1e-9)
+	near(t, "its deviation", c.BurstDeviation(), math.Sqrt(1-gilbert.R)/gilbert.R, 1e-9)
 	low, high := c.Interval(10_000, 0.01)
 	// Gilbert's correlation falls by 1-p-r a packet.
 	loss, lambda := c.Loss(), 1-gilbert.P-gilbert.R
@@ -33,11 +34,14 @@ func TestChainKnown(t *testing.T) {
 	c = OfLoss(0.1)
 	near(t, "independent loss", c.Loss(), 0.1, 1e-12)
 	near(t, "independent burst", c.MeanBurst(), 1/0.9, 1e-9)
+	near(t, "its deviation", c.BurstDeviation(), math.Sqrt(0.1)/0.9, 1e-9)
 
 	// Isolated losses alone: each is followed by a packet that passes.
 	c = OfFourState(emulation.FourState{P14: 0.2})
 	near(t, "isolated loss", c.Loss(), 0.2/1.2, 1e-12)
 	near(t, "isolated burst", c.MeanBurst(), 1, 1e-9)
+	near(t, "its deviation", c.BurstDeviation(), 0, 1e-6)
+	near(t, "packets for twenty of them", float64(c.PacketsForBurst(0.1, 0.01)), 120, 1)
 	// A chain that goes round and round.
 	c = Chain{[][]float64{{0, 1}, {1, 0}}, []float64{0, 1}}
 	near(t, "every other", c.Loss(), 0.5, 1e-12)
@@ -70,6 +74,33 @@ func TestChainIsTheModels(t *testing.T) {
 			bursts := Bursts(Lost(n, out))
 			near(t, "mean burst", Mean(bursts), c.chain.MeanBurst(), 0.03*c.chain.MeanBurst())
 		})
+	}
+}
+
+// TestPacketsForBurst says that so many packets are enough, and that a quarter of them
+// are not. The seeds are fixed.
+func TestPacketsForBurst(t *testing.T) {
+	const runs = 200
+	for _, c := range chains {
+		within := func(n int) (hits int) {
+			for seed := range uint64(runs) {
+				out, _, err := Play(c.imp, emulation.NewSeed(seed, c.name, "up"), Every(time.Millisecond, n, 100))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if math.Abs(Mean(Bursts(Lost(n, out)))/c.chain.MeanBurst()-1) <= 0.1 {
+					hits++
+				}
+			}
+			return hits
+		}
+		n := c.chain.PacketsForBurst(0.1, 0.01)
+		if got := within(n); got < runs*97/100 {
+			t.Errorf("%s: with %d packets %d of %d means lie within 10 %%", c.name, n, got, runs)
+		}
+		if got := within(n / 4); got > runs*90/100 {
+			t.Errorf("%s: with %d packets %d of %d means lie within 10 %% already", c.name, n/4, got, runs)
+		}
 	}
 }
 

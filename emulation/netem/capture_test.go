@@ -140,12 +140,18 @@ func (w *watch) reach(n int) {
 func (w *watch) finish(n int) {
 	w.r.t.Helper()
 	w.reach(n)
-	for end := time.Now().Add(patience); w.r.state(1).Counters.BacklogPackets > 0; time.Sleep(2 * time.Millisecond) {
+	w.r.drain()
+	w.departures = append(w.departures, w.out.take()...)
+}
+
+// drain waits until the wire holds no packet towards node 1.
+func (r *rig) drain() {
+	r.t.Helper()
+	for end := time.Now().Add(patience); r.state(1).Counters.BacklogPackets > 0; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.r.t.Fatalf("the wire keeps %+v", w.r.state(1).Counters)
+			r.t.Fatalf("the wire keeps %+v", r.state(1).Counters)
 		}
 	}
-	w.departures = append(w.departures, w.out.take()...)
 }
 
 // play returns what the model does to the same arrivals with a seed of its own.

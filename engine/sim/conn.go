@@ -13,9 +13,8 @@ import (
 type Conn struct {
 	host      *Host
 	proto     *proto.Conn
-	link      string            // that it was made over
-	routes    []*route          // that a client keeps a path over, in Dial's order; none for one link
-	over      []proto.PathStats // of the paths that are used no more, as they ended
+	link      string   // that it was made over
+	routes    []*route // that a client keeps a path over, in Dial's order; none for one link
 	streams   map[*proto.Stream]*Stream
 	connected bool
 	confirmed bool

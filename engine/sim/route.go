@@ -47,7 +47,6 @@ func (r *route) remote() netip.AddrPort { return netip.AddrPortFrom(r.link.Serve
 func (c *Conn) handlePath(now clock.Time, e proto.Event) {
 	switch e.Kind {
 	case proto.PathClosed:
-		c.remember(e)
 		if r := c.routeOf(e.Path); r != nil {
 			r.backOff(now)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/engine/workload"
 )
 
@@ -123,7 +124,7 @@ func (r *run) failed() error { return errors.Join(r.sides[Client].err, r.sides[S
 
 // sample tells how far the transfer is, and plans the next time.
 func (r *run) sample() {
-	s := Sample{At: r.lab.Elapsed() - r.began, Received: r.receiver().progress.Bytes(), Links: r.moved()}
+	s := Sample{At: r.lab.Elapsed() - r.began, Received: r.receiver().progress.Bytes(), Links: r.moved(), Stats: r.stats()}
 	r.Sample(s)
 	r.lab.At(r.lab.Elapsed()+sampleEvery, r.sample)
 }
@@ -157,8 +158,15 @@ func (r *run) report(err error) Report {
 	if r.start != nil {
 		out.Links, out.SetUp, out.Elapsed = r.moved(), r.began, r.lab.Elapsed()-r.began
 	}
-	for _, c := range r.sender().conns {
-		out.Stats = append(out.Stats, c.Stats())
-	}
+	out.Stats = r.stats()
 	return out
+}
+
+// stats returns what the sender's connections say of themselves.
+func (r *run) stats() []engine.Stats {
+	var all []engine.Stats
+	for _, c := range r.sender().conns {
+		all = append(all, c.Stats())
+	}
+	return all
 }

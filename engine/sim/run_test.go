@@ -63,7 +63,6 @@ func TestTransfers(t *testing.T) {
 		{"with loss and jitter", download(noisy(), 2<<20), 3e6, 40e6},
 		{"streams and connections", with(download(fast(), 3_000_003), func(c *Config) { c.Bulk.Streams, c.Connections = 3, 2 }), 20e6, 40e6},
 		{"more streams than a peer allows by default", with(download(fast(), 1<<20), func(c *Config) { c.Bulk.Streams = 150 }), 10e6, 40e6},
-		{"newreno", with(download(fast(), 2<<20), func(c *Config) { c.Congestion = "newreno" }), 20e6, 40e6},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

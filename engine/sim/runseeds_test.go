@@ -8,6 +8,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/congest"
 	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/workload"
 )
@@ -51,9 +52,7 @@ func seededConfig(seed uint64) Config {
 		Bulk:      workload.Bulk{Seed: seed, Bytes: 1 + rng.Int64N(4<<20), Streams: 1 + rng.IntN(5)},
 		KeepAlive: 2 * time.Second, Bound: 10 * time.Minute,
 	}
-	if rng.IntN(2) == 0 {
-		c.Congestion = "newreno"
-	}
+	c.Congestion = pick(draw{rng}, congest.Names()...)
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/engine"
 )
 
 // sampleEvery is the virtual time between two samples.
@@ -16,6 +17,8 @@ type Sample struct {
 	// Links is what the links did since the transfer began, in Config's order. It is
 	// the receiver's to keep.
 	Links []LinkCounters
+	// Stats is what the sender's connections say of themselves, one each.
+	Stats []engine.Stats
 }
 
 // since returns what was counted between two readings. What is held is the later

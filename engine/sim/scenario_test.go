@@ -9,6 +9,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/congest"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -135,7 +136,7 @@ func newScenario(seed uint64) *scenario {
 		}
 	}
 	for side := range s.congestion {
-		s.congestion[side] = pick(r, "newreno", "cubic")
+		s.congestion[side] = pick(r, congest.Names()...)
 		s.stream[side], s.conn[side] = r.windows(512<<10), r.windows(1<<20)
 		s.sendBuffer[side] = pick(r, wire.ByteCount(0), 0, 1<<10, 5000, 64<<10)
 	}

@@ -15,12 +15,6 @@ func (c *Conn) Stats() engine.Stats {
 	for _, r := range c.routes {
 		out.Paths = append(out.Paths, engine.PathStats{Link: r.link.Name})
 	}
-	for _, p := range c.over {
-		stillThere := func(q proto.PathStats) bool { return q.ID == p.ID }
-		if !slices.ContainsFunc(s.Paths, stillThere) {
-			c.addStats(&out, p)
-		}
-	}
 	for _, p := range s.Paths {
 		c.addStats(&out, p)
 	}
@@ -55,14 +49,4 @@ func (c *Conn) linkOf(p proto.PathStats) string {
 		return name
 	}
 	return c.link
-}
-
-// remember keeps the statistics of a path that is used no more: proto forgets them in
-// time.
-func (c *Conn) remember(e proto.Event) {
-	for _, p := range c.proto.Stats().Paths {
-		if p.ID == e.Path {
-			c.over = append(c.over, p)
-		}
-	}
 }

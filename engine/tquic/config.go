@@ -14,7 +14,9 @@ import (
 // Config is what connections and endpoints are made with. Zero values stand for the
 // defaults that each field names; a nil *Config is the zero value.
 type Config struct {
-	// Congestion names the congestion control, one of Congestions(). Empty: "cubic".
+	// Congestion names the congestion control, one of Congestions(): "newreno", "cubic",
+	// "bbr", or one that couples the paths of a connection: "lia", "olia", "balia". Empty:
+	// "cubic".
 	Congestion string
 
 	// Paths is how many paths a connection may have at a time, 2 to 16, when the peer has

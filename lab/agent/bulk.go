@@ -53,11 +53,17 @@ func (c *child) bulk(ctx context.Context, id uint64, p Bulk) (Transfer, error) {
 	if err != nil {
 		return Transfer{}, err
 	}
-	t := Transfer{Report: report, Usage: foreign.addTo(usage), Stats: make([]engine.Stats, len(c.sessions))}
-	for i, s := range c.sessions {
-		t.Stats[i] = s.Stats()
-	}
+	t := Transfer{Report: report, Usage: foreign.addTo(usage), Stats: c.stats()}
 	return t, nil
+}
+
+// stats returns each session's statistics as they stand.
+func (c *child) stats() []engine.Stats {
+	all := make([]engine.Stats, len(c.sessions))
+	for i, s := range c.sessions {
+		all[i] = s.Stats()
+	}
+	return all
 }
 
 // report sends progress every progressInterval until the returned function is
@@ -78,8 +84,9 @@ func (c *child) report(id uint64, progress *workload.Progress) (stop func()) {
 			body, err := json.Marshal(Progress{
 				At:    time.Since(began),
 				Bytes: progress.Bytes(),
+				Paths: PerLink(c.stats()),
 			})
-			if err == nil { // two integers always encode
+			if err == nil { // integers and names always encode
 				c.out.event(reply{ID: id, Event: eventProgress, Result: body})
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +270,32 @@ func TestProgressComesWhileDataFlows(t *testing.T) {
 			t.Errorf("progress %v: it must grow and stay within the %d bytes sent", seen, got.Report.Bytes)
 			break
 		}
+		if len(p.Paths) != 1 || p.Paths[0].Link != "lo" || p.Paths[0].SentPackets == 0 || i > 0 && p.Paths[0].SentPackets < seen[i-1].Paths[0].SentPackets {
+			t.Errorf("progress %d says of the paths %+v, want packets of lo that grow", i, p.Paths)
+			break
+		}
+	}
+}
+
+func TestPerLink(t *testing.T) {
+	got := PerLink([]engine.Stats{
+		{Paths: []engine.PathStats{
+			{Link: "lte", SRTT: 10, CongestionWindow: 1, BytesInFlight: 2, SentPackets: 3, ReceivedPackets: 4, LostPackets: 5, ReinjectedBytes: 6, Picks: 7},
+			{Link: "wifi"},
+		}},
+		{Paths: []engine.PathStats{
+			{Link: "dsl", Dead: true},
+			{Link: "lte", CongestionWindow: 10, BytesInFlight: 20, SentPackets: 30, ReceivedPackets: 40, LostPackets: 50, ReinjectedBytes: 60, Picks: 70},
+		}},
+		{Paths: []engine.PathStats{{Link: "lte", SRTT: 30}, {Link: "dsl"}}},
+	})
+	want := []engine.PathStats{
+		{Link: "lte", SRTT: 20, CongestionWindow: 11, BytesInFlight: 22, SentPackets: 33, ReceivedPackets: 44, LostPackets: 55, ReinjectedBytes: 66, Picks: 77},
+		{Link: "wifi"},
+		{Link: "dsl", Dead: true},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 

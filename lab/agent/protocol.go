@@ -14,7 +14,7 @@ import (
 
 // protocolVersion changes whenever a message does. Lab and child are the same
 // program, so a difference means that the file was replaced while the lab ran.
-const protocolVersion = 2
+const protocolVersion = 3
 
 // op is what a request asks for.
 type op string
@@ -84,6 +84,7 @@ type Listen struct {
 	Engine     string        `json:"engine"`
 	Paths      []engine.Path `json:"paths"` // Local only; port 0 takes any
 	Congestion string        `json:"congestion,omitempty"`
+	Scheduler  string        `json:"scheduler,omitempty"`
 	QLOG       string        `json:"qlog,omitempty"`   // folder for qlog files, absolute
 	KeyLog     string        `json:"keylog,omitempty"` // file that takes the TLS secrets, absolute
 }
@@ -100,6 +101,7 @@ type Dial struct {
 	Engine      string        `json:"engine"`
 	Paths       []engine.Path `json:"paths"` // Local and Remote
 	Congestion  string        `json:"congestion,omitempty"`
+	Scheduler   string        `json:"scheduler,omitempty"`
 	QLOG        string        `json:"qlog,omitempty"`   // folder for qlog files, absolute
 	KeyLog      string        `json:"keylog,omitempty"` // file that takes the TLS secrets, absolute
 	Certificate []byte        `json:"certificate"`      // the one to trust
@@ -145,6 +147,9 @@ type Bulk struct {
 type Progress struct {
 	At    time.Duration `json:"at_ns"` // since the child began the transfer
 	Bytes int64         `json:"bytes"` // payload written by a sender, read by a receiver
+	// Paths is what the engine said of each link at At, by PerLink. It is the receiver's
+	// to keep.
+	Paths []engine.PathStats `json:"paths,omitempty"`
 }
 
 // Transfer is what a bulk transfer came to on one side. One that broke has

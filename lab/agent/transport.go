@@ -36,6 +36,7 @@ func (c *child) listen(ctx context.Context, p Listen) (Listening, error) {
 	l, err := e.Listen(ctx, engine.Config{
 		Paths:      p.Paths,
 		Congestion: p.Congestion,
+		Scheduler:  p.Scheduler,
 		QLOG:       p.QLOG,
 		TLS:        &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, KeyLogWriter: keys},
 	})
@@ -85,7 +86,7 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 		return fmt.Errorf("dial: %w", err)
 	}
 	for i := range p.Sessions {
-		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, QLOG: p.QLOG, TLS: trust})
+		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, Scheduler: p.Scheduler, QLOG: p.QLOG, TLS: trust})
 		if err != nil {
 			return fmt.Errorf("%s: dial session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
 		}

@@ -15,73 +15,107 @@ import (
 // arm is what one trial runs, with the paths that its record only names.
 type arm struct {
 	results.Arm
-	paths []topologies.Path // from the dialler on, in the order of its links
+	paths  []topologies.Path // from the dialler on, in the order of its links
+	chosen choice
 }
 
 // label is the arm as the user would type it.
-func (a arm) label() string { return a.Engine + "@" + strings.Join(a.Paths, "+") }
+func (a arm) label() string {
+	return topologies.EngineRef{Name: a.Engine, Links: a.Paths, Scheduler: a.chosen.scheduler, Congestion: a.chosen.congestion}.String()
+}
 
-// planArms returns the arms of the experiment in the order of its engines. A
-// multipath engine uses all paths between the two nodes. A single-path engine
-// gets an arm per path, so that the best single path is measured and not
-// assumed. Every problem is returned at once.
-func planArms(c Config) ([]arm, error) {
+// planArms returns the arms of the experiment in the order of its engines, and what
+// the user should know of them. A multipath engine uses all paths between the two
+// nodes. A single-path engine gets an arm per path, so that the best single path is
+// measured and not assumed. Where an engine can choose schedulers or congestion
+// controls, there is an arm for each that is asked for. Every problem is returned at
+// once.
+func planArms(c Config) (arms []arm, said []string, err error) {
 	x := c.Experiment
 	all := c.paths()
-	var arms []arm
-	var errs []error
+	errs := []error{checkChoices(c)}
 	for _, text := range x.Engines {
-		ref, err := topologies.ParseEngine(text)
-		if err == nil {
-			err = c.Topology.CheckEngine(ref, x.From, x.To, c.Engines.Names())
-		}
+		ref, e, err := lookup(c, text)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		e, err := c.Engines.Lookup(ref.Name)
-		if err != nil {
+		can := e.Capabilities()
+		sets, err := pathSets(ref, x.Paths, can, all, c.Baseline)
+		choices, told, choiceErr := choicesOf(ref, x, can)
+		if err := errors.Join(err, choiceErr); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		sets, err := pathSets(ref, e.Capabilities(), all, c.Alone)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		said = append(said, told...)
+		if ref.Scheduler != "" && len(sets[0]) == 1 {
+			said = append(said, fmt.Sprintf("%s: one path leaves a scheduler nothing to choose", ref))
 		}
 		for _, paths := range sets {
-			a := newArm(e, paths, x.Workload)
-			same := func(b arm) bool { return b.Equal(a.Arm) }
-			if !slices.ContainsFunc(arms, same) {
-				arms = append(arms, a)
+			for _, chosen := range choices {
+				a := newArm(e, paths, x.Workload, chosen)
+				same := func(b arm) bool { return b.Equal(a.Arm) }
+				if !slices.ContainsFunc(arms, same) {
+					arms = append(arms, a)
+				}
 			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return arms, nil
+	slices.Sort(said)
+	return arms, slices.Compact(said), nil
 }
 
-// pathSets returns the paths of each arm that a reference stands for.
-func pathSets(ref topologies.EngineRef, can engine.Capabilities, all []topologies.Path, alone bool) ([][]topologies.Path, error) {
+// CheckArms returns what is wrong with the arms that c asks for, joined, or nil. It
+// looks at Topology, Engines, Experiment and Baseline only.
+func CheckArms(c Config) error {
+	_, _, err := planArms(c)
+	return err
+}
+
+// lookup finds an item of the experiment's engines.
+func lookup(c Config, text string) (topologies.EngineRef, engine.Engine, error) {
+	x := c.Experiment
+	ref, err := topologies.ParseEngine(text)
+	if err != nil {
+		return ref, nil, err
+	}
+	if err := c.Topology.CheckEngine(ref, x.From, x.To, c.Engines.Names()); err != nil {
+		return ref, nil, err
+	}
+	e, err := c.Engines.Lookup(ref.Name)
+	return ref, e, err
+}
+
+// pathSets returns the paths of each arm that a reference stands for. only, which may
+// be nil, are those that the experiment limits references without links to.
+func pathSets(ref topologies.EngineRef, only []string, can engine.Capabilities, all []topologies.Path, baseline bool) ([][]topologies.Path, error) {
+	if !can.Multipath && len(ref.Links) > 1 {
+		return nil, fmt.Errorf("%s: %s uses one path at a time: write %s@%s, or %s for an arm per path", ref, ref.Name, ref.Name, ref.Links[0], ref.Name)
+	}
+	names := ref.Links
+	if len(names) == 0 {
+		names = only
+	}
 	paths := all
-	if len(ref.Links) > 0 {
+	if len(names) > 0 {
 		paths = nil
 		for _, p := range all {
-			if slices.Contains(ref.Links, p.Name) {
+			if slices.Contains(names, p.Name) {
 				paths = append(paths, p)
 			}
 		}
 	}
-	if !can.Multipath && len(ref.Links) > 1 {
-		return nil, fmt.Errorf("%s: %s uses one path at a time: write %s@%s, or %s for an arm per path", ref, ref.Name, ref.Name, ref.Links[0], ref.Name)
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("%s: none of the paths is %s", ref, strings.Join(names, " or "))
 	}
 	var sets [][]topologies.Path
 	if can.Multipath {
 		sets = append(sets, paths)
 	}
-	if !can.Multipath || alone {
+	if !can.Multipath || baseline {
 		for _, p := range paths {
 			sets = append(sets, []topologies.Path{p})
 		}
@@ -89,10 +123,22 @@ func pathSets(ref topologies.EngineRef, can engine.Capabilities, all []topologie
 	return sets, nil
 }
 
-func newArm(e engine.Engine, paths []topologies.Path, w topologies.Workload) arm {
-	a := arm{paths: paths}
+// newArm makes an arm. On one path there is no scheduler: all arms of an engine that
+// only differ in theirs share it.
+func newArm(e engine.Engine, paths []topologies.Path, w topologies.Workload, chosen choice) arm {
+	can := e.Capabilities()
+	if len(paths) == 1 {
+		chosen.scheduler, can.Scheduler = "", ""
+	}
+	a := arm{paths: paths, chosen: chosen}
 	a.Engine = e.Name()
-	a.Congestion = e.Capabilities().Congestion
+	a.Scheduler, a.Congestion = can.Scheduler, can.Congestion
+	if chosen.scheduler != "" {
+		a.Scheduler = chosen.scheduler
+	}
+	if chosen.congestion != "" {
+		a.Congestion = chosen.congestion
+	}
 	a.Streams, a.Connections = w.Streams, w.Connections
 	for i, p := range paths {
 		a.Paths = append(a.Paths, p.Name)
@@ -108,6 +154,9 @@ type planned struct {
 	round, order int // from 1
 	arm          arm
 }
+
+// label is the trial's, for people.
+func (p planned) label() string { return fmt.Sprintf("round %d, %s", p.round, p.arm.label()) }
 
 // name is the trial's, in file names.
 func (p planned) name() string { return fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine) }

@@ -1,10 +1,6 @@
 package runner
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,9 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/topologies"
 )
 
 func TestChangeWarnings(t *testing.T) {
@@ -70,30 +68,14 @@ func TestRecordIsBounded(t *testing.T) {
 	}
 }
 
-// changeLines returns the lines of a series that tell changes.
+// changeLines returns the lines of a run of one trial that tell changes.
 func changeLines(t *testing.T, dir string) []changeLine {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "series", "*.jsonl"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("series: %v, %v", files, err)
+	var all []changeLine
+	for _, lines := range seriesLines[changeLine](t, dir, "change") {
+		all = append(all, lines...)
 	}
-	var found []changeLine
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range bytes.Lines(data) {
-			var c changeLine
-			if err := json.Unmarshal(line, &c); err != nil {
-				t.Fatal(err)
-			}
-			if c.Kind == "change" {
-				found = append(found, c)
-			}
-		}
-	}
-	return found
+	return all
 }
 
 // A link that somebody cuts during a trial is in its record, its series, the progress
@@ -137,5 +119,32 @@ func TestChangeByHandIsInTheTrial(t *testing.T) {
 	}
 	if w := strings.Join(s.Warnings, "\n"); !strings.Contains(w, "round 1, quic-go@wifi: changed by hand at") {
 		t.Errorf("warnings %q do not tell the change by hand", s.Warnings)
+	}
+}
+
+// What happens up to the end of a transfer is in its series, though the lab is asked
+// for it now and then only: the last sample has all that the record has.
+func TestLastSampleHasAllChanges(t *testing.T) {
+	top := twoPaths()
+	top.Start = topologies.StartManual
+	still := emulation.Patch{Fields: emulation.FieldRate, Values: emulation.Impairments{Rate: 20e6}}
+	top.Events = []topologies.Event{{At: 10 * time.Millisecond, Every: 10 * time.Millisecond, Kind: topologies.EventSet, Link: "lte", Way: "down", Set: still}}
+	c := testConfig(t, raise(t, top), "tcp@wifi")
+	c.Topology = top
+	c.Experiment.Workload.Bytes, c.Experiment.Workload.Duration = 0, 350*time.Millisecond
+	s, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := s.Trials[0].Changes
+	if len(recorded) < 20 {
+		t.Fatalf("%d changes in the record of 350 ms, want about 35: %+v", len(recorded), s.Trials[0])
+	}
+	var written []results.Change
+	for _, l := range changeLines(t, c.Folder.Dir()) {
+		written = append(written, l.Change)
+	}
+	if diff := cmp.Diff(recorded, written); diff != "" {
+		t.Errorf("changes (-record +series):\n%s", diff)
 	}
 }

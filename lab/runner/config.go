@@ -57,9 +57,9 @@ type Config struct {
 	// `name@link+link`), what and how often.
 	Experiment topologies.Experiment
 	Seed       uint64 // of the order and of the data
-	// Alone adds, for each multipath engine, an arm on each of its paths alone, so
-	// that the aggregation benefit can be computed.
-	Alone bool
+	// Baseline adds, for each multipath engine, an arm on each of its paths alone, in
+	// every round, so that the aggregation benefit can be computed.
+	Baseline bool
 	// QLOG makes the engines that can write a qlog file of each connection into the
 	// folder, under qlog/ROUND-ORDER-ENGINE. It costs them speed.
 	QLOG bool

@@ -1,7 +1,8 @@
 // Package runner measures: it runs every arm in every round, interleaved and in
 // shuffled order, and records what each trial came to.
 //
-// An arm is an engine with the paths that it uses. A trial is one arm in one
+// An arm is an engine with the paths, the scheduler and the congestion control that it
+// uses. A trial is one arm in one
 // round. Where trials take place is the run's venue: in a lab, where two fresh
 // agents, one dialling and one listening, move checked data while the interfaces'
 // counters are sampled; or in virtual time, where engine/sim plays all of that. A
@@ -10,10 +11,11 @@
 // The package raises no lab and takes none down, and draws no table: what it
 // measured is in the run folder and in the Summary that Run returns.
 //
-// Files: config.go says what to run, arms.go plans it, run.go goes through the
+// Files: config.go says what to run, arms.go plans it with
+// what choice.go lets engines choose, run.go goes through the
 // plan, venue.go is what it asks of a venue. field.go is the lab, trial.go goes
 // through one trial there, gauge.go says which counters tell what a path carries,
-// changes.go starts the lab's clock for it and follows what happens, watch.go says
+// pathline.go what the engine says of its paths, changes.go starts the lab's clock for it and follows what happens, watch.go says
 // whether the lab still stands; simulation.go
 // is virtual time. bounds.go says how long a trial may take; record.go turns what was
 // measured into a result, wires.go and warnings.go say what to think of it; qlog.go

@@ -99,8 +99,8 @@ func statusText(p Progress) string {
 	for _, path := range p.Paths {
 		fmt.Fprintf(&rates, "  %s %s", path.Link, rateText(path.BPS))
 	}
-	return fmt.Sprintf("[%d/%d] round %d/%d  %s@%s  %.1fs%s  = %s",
-		p.Trial, p.Trials, p.Round, p.Rounds, p.Arm.Engine, strings.Join(p.Arm.Paths, "+"),
+	return fmt.Sprintf("[%d/%d] round %d/%d  %s  %.1fs%s  = %s",
+		p.Trial, p.Trials, p.Round, p.Rounds, p.Label,
 		p.Elapsed.Seconds(), rates.String(), rateText(p.BPS))
 }
 
@@ -123,8 +123,8 @@ func doneText(p Progress) string {
 	if !p.Done.OK() {
 		outcome = "failed: " + p.Done.Error
 	}
-	return fmt.Sprintf("[%d/%d] round %d/%d  %s@%s  %s", p.Trial, p.Trials, p.Round, p.Rounds,
-		p.Arm.Engine, strings.Join(p.Arm.Paths, "+"), strings.ReplaceAll(outcome, "\n", "; "))
+	return fmt.Sprintf("[%d/%d] round %d/%d  %s  %s", p.Trial, p.Trials, p.Round, p.Rounds,
+		p.Label, strings.ReplaceAll(outcome, "\n", "; "))
 }
 
 // rateText writes a rate with its SI prefix and one decimal at most.

@@ -13,9 +13,9 @@ import (
 )
 
 func TestLine(t *testing.T) {
-	arm := results.Arm{Engine: "mptcp", Paths: []string{"lte", "wifi"}}
+	const label = "mptcp@lte+wifi"
 	running := Progress{
-		Round: 1, Rounds: 3, Trial: 2, Trials: 9, Arm: arm, Elapsed: 1500 * time.Millisecond,
+		Round: 1, Rounds: 3, Trial: 2, Trials: 9, Label: label, Elapsed: 1500 * time.Millisecond,
 		Paths: []PathRate{{"lte", 12.34e6}, {"wifi", 950}}, BPS: 1.2e9,
 	}
 	cut := running
@@ -23,7 +23,7 @@ func TestLine(t *testing.T) {
 	later := running
 	later.Elapsed += newsTime + 1
 	const laterStatus = "[2/9] round 1/3  mptcp@lte+wifi  4.5s  lte 12.3 Mbit/s  wifi 950 bit/s  = 1.2 Gbit/s"
-	over := Progress{Round: 1, Rounds: 3, Trial: 2, Trials: 9, Arm: arm, Done: &results.Trial{GoodputBPS: 5e6, Intact: true}}
+	over := Progress{Round: 1, Rounds: 3, Trial: 2, Trials: 9, Label: label, Done: &results.Trial{GoodputBPS: 5e6, Intact: true}}
 	failed := over
 	failed.Done = &results.Trial{Error: "it died\nof boredom"}
 	const status = "[2/9] round 1/3  mptcp@lte+wifi  1.5s  lte 12.3 Mbit/s  wifi 950 bit/s  = 1.2 Gbit/s"

@@ -90,7 +90,7 @@ func testEngineList() []engine.Engine {
 
 // allEngines are those of the program.
 func allEngines() engine.Registry {
-	return engine.NewRegistry(append(testEngineList(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine())...)
+	return engine.NewRegistry(append(testEngineList(), tcp.NewTLS(), mptcp.New(), mptcp.NewTLS(), tquic.NewEngine(), newChoosy())...)
 }
 
 // twoPaths is a fast and a slow impaired link between two nodes.

@@ -40,10 +40,10 @@ func labels(arms []arm) []string {
 
 func TestPlanArms(t *testing.T) {
 	tests := []struct {
-		name    string
-		engines []string
-		alone   bool
-		want    []string
+		name     string
+		engines  []string
+		baseline bool
+		want     []string
 	}{
 		{"multipath uses all links", []string{"quic-go-bond"}, false, []string{"quic-go-bond@lte+wifi"}},
 		{"single path runs on each", []string{"quic-go"}, false, []string{"quic-go@lte", "quic-go@wifi"}},
@@ -51,14 +51,14 @@ func TestPlanArms(t *testing.T) {
 		{"multipath on the one named", []string{"quic-go-bond@lte"}, false, []string{"quic-go-bond@lte"}},
 		{"links come in the topology's order", []string{"quic-go-bond@wifi+lte"}, false, []string{"quic-go-bond@lte+wifi"}},
 		{"the same arm twice is one", []string{"quic-go@wifi", "quic-go"}, false, []string{"quic-go@wifi", "quic-go@lte"}},
-		{"alone adds each path", []string{"quic-go-bond"}, true, []string{"quic-go-bond@lte+wifi", "quic-go-bond@lte", "quic-go-bond@wifi"}},
-		{"alone adds nothing to one path", []string{"quic-go-bond@lte", "quic-go@lte"}, true, []string{"quic-go-bond@lte", "quic-go@lte"}},
+		{"a baseline adds each path", []string{"quic-go-bond"}, true, []string{"quic-go-bond@lte+wifi", "quic-go-bond@lte", "quic-go-bond@wifi"}},
+		{"a baseline adds nothing to one path", []string{"quic-go-bond@lte", "quic-go@lte"}, true, []string{"quic-go-bond@lte", "quic-go@lte"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := planConfig(tt.engines...)
-			c.Alone = tt.alone
-			arms, err := planArms(c)
+			c.Baseline = tt.baseline
+			arms, _, err := planArms(c)
 			if diff := cmp.Diff(labels(arms), tt.want); diff != "" || err != nil {
 				t.Errorf("arms (-got +want), %v:\n%s", err, diff)
 			}
@@ -67,7 +67,7 @@ func TestPlanArms(t *testing.T) {
 }
 
 func TestPlanArmsSaysEverythingThatIsWrong(t *testing.T) {
-	_, err := planArms(planConfig("tcpp", "quic-go@lte+wifi", "quic-go@wlan", "a@@b"))
+	_, _, err := planArms(planConfig("tcpp", "quic-go@lte+wifi", "quic-go@wlan", "a@@b"))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -79,7 +79,7 @@ func TestPlanArmsSaysEverythingThatIsWrong(t *testing.T) {
 }
 
 func TestArmTakesTheSmallestMTU(t *testing.T) {
-	arms, err := planArms(planConfig("quic-go-bond", "quic-go@wifi"))
+	arms, _, err := planArms(planConfig("quic-go-bond", "quic-go@wifi"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestArmTakesTheSmallestMTU(t *testing.T) {
 }
 
 func TestPlanOrder(t *testing.T) {
-	arms, err := planArms(planConfig("quic-go-bond", "quic-go", "quic-go-bond@lte", "quic-go-bond@wifi"))
+	arms, _, err := planArms(planConfig("quic-go-bond", "quic-go", "quic-go-bond@lte", "quic-go-bond@wifi"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestQLOGWarnings(t *testing.T) {
 	c := planConfig("quic-go", "mute")
 	c.Engines = engine.NewRegistry(quicgo.New(), mute{})
 	c.Experiment.Rounds = 2
-	arms, err := planArms(c)
+	arms, _, err := planArms(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ type Progress struct {
 	Round, Rounds int // from 1
 	Trial, Trials int // over all rounds, from 1
 	Arm           results.Arm
+	Label         string           // the arm as the user would type it
 	Elapsed       time.Duration    // of the trial's transfer
 	Bytes         int64            // delivered so far, as the receiver last said
 	Paths         []PathRate       // in the arm's order
@@ -35,6 +36,7 @@ func (r *run) progressOf(p planned, done *results.Trial) Progress {
 		Trial:  len(r.plan)/r.Experiment.Rounds*(p.round-1) + p.order,
 		Trials: len(r.plan),
 		Arm:    p.arm.Arm,
+		Label:  p.arm.label(),
 		Done:   done,
 	}
 }

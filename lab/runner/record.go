@@ -89,11 +89,10 @@ func (m *measurement) paths(goodput float64) []results.TrialPath {
 	var paths []results.TrialPath
 	for i, p := range m.arm.paths {
 		t := results.TrialPath{
-			Link:            p.Name,
-			SentPackets:     leaving[i].packets(m.totals),
-			SRTTMS:          srtt(m.sender.Stats, p.Name),
-			ReinjectedBytes: reinjected(m.sender.Stats, p.Name),
+			Link:        p.Name,
+			SentPackets: leaving[i].packets(m.totals),
 		}
+		engineSays(&t, m.sender.Stats)
 		if all > 0 {
 			t.Share = float64(arriving[i].bytes(m.totals)) / float64(all)
 			t.GoodputBPS = goodput * t.Share
@@ -222,14 +221,6 @@ func srtt(sessions []engine.Stats, link string) *float64 {
 		return nil
 	}
 	return new(float64(sum) / float64(n) / float64(time.Millisecond))
-}
-
-func reinjected(sessions []engine.Stats, link string) uint64 {
-	var n uint64
-	for p := range pathStats(sessions, link) {
-		n += p.ReinjectedBytes
-	}
-	return n
 }
 
 // pathStats goes over the sessions' statistics of one link.

@@ -19,7 +19,7 @@ import (
 // measured is a good trial of half a megabyte over two paths, 1:3.
 func measured(t *testing.T) measurement {
 	t.Helper()
-	arms, err := planArms(planConfig("quic-go-bond"))
+	arms, _, err := planArms(planConfig("quic-go-bond"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,17 +133,17 @@ func TestWiresSince(t *testing.T) {
 
 func TestTrialWarnings(t *testing.T) {
 	good := results.Trial{
-		Round: 1, Intact: true, DurationS: 10, Arm: results.Arm{Engine: "mptcp", Paths: []string{"lte", "wifi"}},
+		Round: 1, Intact: true, DurationS: 10,
 		Paths: []results.TrialPath{{Link: "lte", Share: 0.5}, {Link: "wifi", Share: 0.5}},
 	}
-	if got := trialWarnings(good, 2); len(got) > 0 {
+	if got := trialWarnings(good, "round 1, mptcp@lte+wifi", 2); len(got) > 0 {
 		t.Errorf("warnings about a good trial: %q", got)
 	}
 	bad := good
 	bad.StolenS = 1.2 // of 20
 	bad.Paths = []results.TrialPath{{Link: "lte", Share: 1}, {Link: "wifi"}}
 	want := []string{"round 1, mptcp@lte+wifi: the host took away 6 % of the CPU time", "round 1, mptcp@lte+wifi: wifi carried nothing"}
-	if diff := cmp.Diff(trialWarnings(bad, 2), want); diff != "" {
+	if diff := cmp.Diff(trialWarnings(bad, "round 1, mptcp@lte+wifi", 2), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
 }

@@ -53,13 +53,14 @@ func Run(ctx context.Context, c Config) (results.Summary, error) {
 
 // newRun plans the run and finds its venue.
 func newRun(c Config) (*run, error) {
-	arms, err := planArms(c)
+	arms, said, err := planArms(c)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
 		Config:    c,
 		plan:      planOrder(arms, c.Experiment.Rounds, c.Seed),
+		warnings:  said,
 		stealPerS: float64(runtime.NumCPU()),
 	}
 	r.dialler, r.listener = c.Topology.Dialler(c.Experiment.From, c.Experiment.To)
@@ -125,7 +126,7 @@ func (r *run) rounds(ctx, watched context.Context) error {
 			return err
 		}
 		r.trials = append(r.trials, trial)
-		r.warnings = append(r.warnings, trialWarnings(trial, r.stealPerS)...)
+		r.warnings = append(r.warnings, trialWarnings(trial, p.label(), r.stealPerS)...)
 		r.Progress(r.progressOf(p, &trial))
 		r.Log.Debug("trial over", "round", p.round, "arm", p.arm.label(), "goodput_bps", trial.GoodputBPS, "error", trial.Error)
 		if watched.Err() != nil {
@@ -145,7 +146,7 @@ func (r *run) finish(ctx context.Context, runErr error) (results.Summary, error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Patience)
 	defer cancel()
 	r.warnings = append(r.warnings, r.venue.end(ctx)...)
-	r.warnings = append(r.warnings, balanceWarnings(r.trials)...)
+	r.warnings = append(r.warnings, balanceWarnings(r.trials, r.plan)...)
 	r.warnings = append(r.warnings, r.qlogWarnings()...)
 
 	results.FillBenefit(r.trials)

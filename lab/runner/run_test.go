@@ -60,7 +60,7 @@ func TestRunMeasuresEveryArmInEveryRound(t *testing.T) {
 	l := &seeded{Lab: newLab(t)}
 	c := testConfig(t, l, "quic-go-bond", "quic-go")
 	c.Experiment.Rounds = 2
-	c.Alone = true
+	c.Baseline = true
 	c.Drop = &agent.Credential{UID: 65534, GID: 65534}
 	var reports atomic.Int64
 	c.Progress = func(Progress) { reports.Add(1) }

@@ -13,6 +13,7 @@ import (
 	"github.com/tquiclab/tquiclab/engine/sim"
 	"github.com/tquiclab/tquiclab/engine/workload"
 	"github.com/tquiclab/tquiclab/lab"
+	"github.com/tquiclab/tquiclab/lab/agent"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
@@ -65,6 +66,7 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 		Sender:      sim.Server,
 		Connections: w.Connections,
 		Congestion:  p.arm.Congestion,
+		Scheduler:   p.arm.Scheduler,
 		KeepAlive:   simulatedKeepAlive,
 		SetUp:       s.Patience,
 		Bound:       transferBound(w, p.arm.paths, s.Experiment.To, s.Patience),
@@ -137,14 +139,16 @@ func (s *simulation) trial(ctx context.Context, p planned) (results.Trial, error
 			return results.Trial{}, errors.Join(err, series.Close())
 		}
 	}
-	m.failure = s.simulate(ctx, &m, &dropped, func(at sampler.Sample, received int64) {
+	m.failure = s.simulate(ctx, &m, &dropped, func(at sampler.Sample, received int64, said []engine.Stats) {
 		sampled.add(series, at, received)
+		sampled.addPaths(series, at.At, agent.PerLink(said))
 		s.show(p, at, received)
 	})
+	s.warnings = append(s.warnings, unlikeAsked(m.label(), p.arm.chosen, m.sender.Stats)...)
 	return m.trial(), errors.Join(sampled.err, series.Close(), dropped.close())
 }
 
-func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simulatedDrops, sink func(sampler.Sample, int64)) error {
+func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simulatedDrops, sink func(sampler.Sample, int64, []engine.Stats)) error {
 	c, err := s.config(m.planned)
 	if err != nil {
 		return err
@@ -156,7 +160,7 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simu
 	c.Sample = func(v sim.Sample) {
 		at := s.sample(v, before)
 		before = at
-		sink(at, v.Received)
+		sink(at, v.Received, v.Stats)
 	}
 	if dropped.series != nil {
 		c.Dropped = func(d sim.Drop) { dropped.add(d, s.way(m.arm, d)) }

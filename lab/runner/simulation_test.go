@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,11 @@ func TestSimulatedRun(t *testing.T) {
 	if err != nil || !strings.Contains(string(series), `"t_ms":100,`) || !strings.Contains(string(series), `"node":"client"`) || !strings.Contains(string(series), `"received_bytes":`) {
 		t.Errorf("series: %v, %.300s; want counters of both ends and bytes received every 100 ms", err, series)
 	}
+	for name, lines := range seriesLines[pathLine](t, c.Folder.Dir(), "path") {
+		if l := lines[len(lines)-1]; lines[0].T != 100 || l.SRTTMS < 4 || l.SentPackets < 50 {
+			t.Errorf("%s: %d lines of paths, the last %+v; want one every 100 ms, measured", name, len(lines), l)
+		}
+	}
 	if qlogs, err := filepath.Glob(filepath.Join(c.Folder.Dir(), "qlog", "1-1-tquic", "*.sqlog")); err != nil || len(qlogs) != 2 {
 		t.Errorf("%d qlog files of the first trial, %v; want one a side", len(qlogs), err)
 	}
@@ -98,6 +104,46 @@ func checkSimulated(t *testing.T, trial results.Trial, bytes int64) {
 	// What it costs to compute is unknown, not nothing.
 	if diff := cmp.Diff([2]results.Usage{}, [2]results.Usage{trial.Sender, trial.Receiver}); diff != "" {
 		t.Errorf("%v: usage in virtual time (-none +got):\n%s", trial.Arm, diff)
+	}
+}
+
+// bonding stands for tquic with several paths.
+type bonding struct{ simulated }
+
+func (bonding) Capabilities() engine.Capabilities {
+	return engine.Capabilities{Multipath: true, Encrypted: true, QLOG: true, Congestion: "cubic"}
+}
+
+// A multipath engine uses all links at once; pinned to one, or alone, that one.
+func TestSimulatedRunOverSeveralLinks(t *testing.T) {
+	c := simConfig(t, "tquic", "tquic@wifi")
+	c.Engines = engine.NewRegistry(bonding{})
+	c.Baseline = true
+	s, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arms []string
+	for _, trial := range s.Trials {
+		arms = append(arms, strings.Join(trial.Arm.Paths, "+"))
+		if len(trial.Arm.Paths) == 1 {
+			checkSimulated(t, trial, c.Experiment.Workload.Bytes)
+			continue
+		}
+		if trial.Error != "" || !trial.Intact || trial.Bytes != c.Experiment.Workload.Bytes || trial.AggregationBenefit == nil {
+			t.Errorf("both links: error %q, intact %v, %d bytes, benefit %v; want all of it, intact, with a benefit", trial.Error, trial.Intact, trial.Bytes, trial.AggregationBenefit)
+		}
+		share := 0.0
+		for _, p := range trial.Paths {
+			share += p.Share
+		}
+		if len(trial.Paths) != 2 || share < 0.999 || share > 1.001 {
+			t.Errorf("both links: paths %+v, want two with all of the data between them", trial.Paths)
+		}
+	}
+	slices.Sort(arms)
+	if want := []string{"lte", "lte+wifi", "wifi"}; !slices.Equal(arms, want) {
+		t.Errorf("arms over %q, want %q", arms, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,7 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	}
 	closeErr := pair.close()
 	m.changes.stop()
+	r.warnings = append(r.warnings, unlikeAsked(m.label(), p.arm.chosen, slices.Concat(m.sender.Stats, m.receiver.Stats))...)
 	captureErr := r.endCapture(p, taken) // behind the agents: they write the secrets, and close
 	return m.trial(), errors.Join(seriesErr, series.Close(), closeErr, captureErr, dropped.stop())
 }
@@ -117,7 +119,9 @@ type traces struct {
 // engine may need both to finish a handshake; the first to fail ends the other,
 // and is the reason.
 func (r *field) connect(ctx context.Context, a arm, to traces, pair *agents) error {
-	listening, err := pair.listener.Listen(ctx, agent.Listen{Engine: a.Engine, Paths: paths(a, r.listener), QLOG: to.qlog, KeyLog: to.keyLog})
+	listening, err := pair.listener.Listen(ctx, agent.Listen{
+		Engine: a.Engine, Paths: paths(a, r.listener), Congestion: a.chosen.congestion, Scheduler: a.chosen.scheduler, QLOG: to.qlog, KeyLog: to.keyLog,
+	})
 	if err != nil {
 		return err
 	}
@@ -131,7 +135,10 @@ func (r *field) connect(ctx context.Context, a arm, to traces, pair *agents) err
 	n := a.Connections
 	return together(ctx,
 		func(ctx context.Context) error {
-			return pair.dialler.Dial(ctx, agent.Dial{Engine: a.Engine, Paths: remote, QLOG: to.qlog, KeyLog: to.keyLog, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams})
+			return pair.dialler.Dial(ctx, agent.Dial{
+				Engine: a.Engine, Paths: remote, Congestion: a.chosen.congestion, Scheduler: a.chosen.scheduler, QLOG: to.qlog,
+				KeyLog: to.keyLog, Certificate: listening.Certificate, Sessions: n, Streams: a.Streams,
+			})
 		},
 		func(ctx context.Context) error { return pair.listener.Accept(ctx, n) })
 }
@@ -188,9 +195,11 @@ func together(ctx context.Context, fs ...func(context.Context) error) error {
 // is about the series; what goes wrong with the transfer is in m.
 func (r *field) transfer(ctx context.Context, m *measurement, pair agents, series *results.Series) error {
 	var received atomic.Int64
+	var said pathReports
 	var sampled samples
 	sink := func(s sampler.Sample) {
 		sampled.add(series, s, received.Load())
+		sampled.addPaths(series, s.At, said.take())
 		sampled.addWires(ctx, r.Lab, series, m.wiresStart, s.At)
 		now := r.progressAt(m.planned, s, received.Load())
 		now.Changes = m.changes.take()
@@ -217,7 +226,7 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = errors.Join(err, stopErr)
 		return nil
 	}
-	m.failure = r.bulk(ctx, m, pair, &received)
+	m.failure = r.bulk(ctx, m, pair, &received, &said)
 	m.received = received.Load()
 	m.changes.stop() // the last sample has all
 	m.totals, err = s.Stop()
@@ -244,7 +253,7 @@ func (r *field) readAfter(ctx context.Context, m *measurement) {
 }
 
 // bulk runs the transfer on both sides.
-func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
+func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received *atomic.Int64, said *pathReports) error {
 	w := r.Experiment.Workload
 	bound := transferBound(w, m.arm.paths, m.to, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("transfer not over after %v", bound))
@@ -253,7 +262,7 @@ func (r *field) bulk(ctx context.Context, m *measurement, pair agents, received 
 		b := agent.Bulk{Side: s, Role: workload.Receive, Seed: r.Seed + uint64(m.round), Bytes: w.Bytes, Duration: w.Duration, Streams: w.Streams}
 		progress := func(at agent.Progress) { received.Store(at.Bytes) }
 		if node == m.from {
-			b.Role, progress = workload.Send, nil
+			b.Role, progress = workload.Send, said.report
 		}
 		return func(ctx context.Context) (err error) {
 			if *into, err = p.Bulk(ctx, b, progress); err != nil {

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,10 @@ const (
 	idleShare     = 0.001                // of the bytes: below, a path carried no data
 )
 
-// trialWarnings says what is odd about a trial. cpus is how much CPU time the
-// machine has in a second.
-func trialWarnings(t results.Trial, cpus float64) []string {
+// trialWarnings says what is odd about a trial, by its label. cpus is how much CPU
+// time the machine has in a second.
+func trialWarnings(t results.Trial, name string, cpus float64) []string {
 	var warnings []string
-	name := fmt.Sprintf("round %d, %s@%s", t.Round, t.Arm.Engine, strings.Join(t.Arm.Paths, "+"))
 	if t.DurationS > 0 {
 		if part := t.StolenS / (t.DurationS * cpus); part > stealLimit {
 			warnings = append(warnings, fmt.Sprintf("%s: the host took away %.0f %% of the CPU time", name, part*100))
@@ -93,7 +93,7 @@ func missedText(c results.Calibration) string {
 
 // balanceWarnings says whether the arms have different numbers of good trials,
 // which makes their intervals hard to compare.
-func balanceWarnings(trials []results.Trial) []string {
+func balanceWarnings(trials []results.Trial, plan []planned) []string {
 	var counts []string
 	least, most := -1, 0
 	for _, a := range results.Summarize(trials) {
@@ -102,10 +102,19 @@ func balanceWarnings(trials []results.Trial) []string {
 			least = n
 		}
 		most = max(most, n)
-		counts = append(counts, fmt.Sprintf("%s@%s %d", a.Arm.Engine, strings.Join(a.Arm.Paths, "+"), n))
+		counts = append(counts, fmt.Sprintf("%s %d", labelOf(a.Arm, plan), n))
 	}
 	if least == most || len(counts) < 2 {
 		return nil
 	}
 	return []string{"the arms have different numbers of good trials: " + strings.Join(counts, ", ")}
+}
+
+// labelOf returns the label of an arm of the plan.
+func labelOf(a results.Arm, plan []planned) string {
+	i := slices.IndexFunc(plan, func(p planned) bool { return p.arm.Equal(a) })
+	if i < 0 {
+		return a.Engine + "@" + strings.Join(a.Paths, "+")
+	}
+	return plan[i].arm.label()
 }

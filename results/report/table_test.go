@@ -101,6 +101,19 @@ func settingsDiffer() results.Summary {
 	return r.end()
 }
 
+func schedulersWithBaseline() results.Summary {
+	r := newRun("lte-wifi")
+	for round := range 3 {
+		shift := float64(round)
+		r.trial(round+1, "tquic", 78+shift, "lte+wifi", 0.38, 0.62).Arm.Scheduler = "minrtt"
+		r.trial(round+1, "tquic", 80+shift, "lte+wifi", 0.4, 0.6).Arm.Scheduler = "ecf"
+		r.trial(round+1, "tquic", 32+shift, "lte", 1)
+		r.trial(round+1, "tquic", 53+shift, "wifi", 1)
+		r.trial(round+1, "tcp", 51+shift, "wifi", 1)
+	}
+	return r.end()
+}
+
 func simulated() results.Summary {
 	r := newRun("lte-wifi")
 	r.Backend = "sim"
@@ -133,6 +146,7 @@ func TestTable(t *testing.T) {
 		{"failures", failures(), Options{Workload: workload}},
 		{"failures-100", failures(), Options{Workload: workload, Width: 100}},
 		{"settings-differ", settingsDiffer(), Options{}},
+		{"schedulers-with-baseline", schedulersWithBaseline(), Options{Workload: workload}},
 		{"simulated", simulated(), Options{Workload: workload}},
 		{"wide-names", wideNames(), Options{}},
 		{"wide-names-100", wideNames(), Options{Width: 100}},

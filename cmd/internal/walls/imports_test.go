@@ -41,6 +41,7 @@ func walls() []wall {
 		{"engine/internal/handshake", core("wire", "clock"), "keys know packets and nothing above them"},
 		{"engine/internal/recovery", core("congest", "wire", "clock"), "recovery knows packets, not what is in them"},
 		{"engine/internal/congest", core("wire", "clock"), "congestion control knows bytes and time"},
+		{"engine/internal/sched", core("wire", "clock"), "schedulers know paths as values"},
 		{"engine/internal/udpio", core("wire", "buf"), "sockets know bytes and marks"},
 		{"engine/internal/wire", nil, "wire is a leaf"},
 		{"engine/internal/clock", nil, "clock is a leaf"},

@@ -26,6 +26,12 @@ type DatagramSizer interface {
 	SetDatagram(size wire.ByteCount)
 }
 
+// PacketLossObserver is a Controller that is told of each lost packet, before the
+// OnLoss for all of them.
+type PacketLossObserver interface {
+	OnPacketLost(now clock.Time, p LostPacket)
+}
+
 // Sent is a packet that left.
 type Sent struct {
 	Bytes      wire.ByteCount
@@ -76,11 +82,18 @@ type Loss struct {
 	// Persistent: everything sent for long was lost (RFC 9002, section 7.6).
 	Persistent bool
 	// CE: packets were marked, not lost; Bytes is 0.
-	CE bool
-	// Of the newest packet lost: what was in flight just after it was sent, what was
-	// lost since then, itself included, and whether the sender had run out of data.
-	TxInFlight, LostSince wire.ByteCount
-	AppLimited            bool
+	CE        bool
+	Delivered wire.ByteCount // as Ack.Delivered, with what the same frame acknowledges
+}
+
+// LostPacket is one lost packet.
+type LostPacket struct {
+	Number     wire.PacketNumber
+	Bytes      wire.ByteCount
+	TxInFlight wire.ByteCount // in flight just after it was sent
+	LostSince  wire.ByteCount // lost since it was sent, itself included
+	Delivered  wire.ByteCount // as Loss.Delivered
+	AppLimited bool           // the sender had run out of data before
 }
 
 // The phases that a State names.
@@ -96,5 +109,8 @@ type State struct {
 	Window     wire.ByteCount
 	PacingRate int64          // byte/s; 0: to be derived from Window and the smoothed RTT
 	SSThresh   wire.ByteCount // 0: none yet
-	Phase      string         // SlowStart and so on
+	Phase      string         // SlowStart and so on, or the controller's own name for it
+	// SelfLimited: the window is small on purpose. Delivery rates of what leaves now say
+	// nothing of the path.
+	SelfLimited bool
 }

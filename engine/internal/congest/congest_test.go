@@ -124,10 +124,13 @@ func (f *flow) wantPhase(want string) {
 	}
 }
 
-// each runs a test with every controller.
+// each runs a test with every controller whose window is what RFC 9002 and losses make
+// it: all but bbr.
 func each(t *testing.T, test func(t *testing.T, f *flow)) {
 	for _, name := range Names() {
-		t.Run(name, func(t *testing.T) { test(t, newFlow(t, name)) })
+		if name != "bbr" {
+			t.Run(name, func(t *testing.T) { test(t, newFlow(t, name)) })
+		}
 	}
 }
 
@@ -325,16 +328,20 @@ func TestSetDatagram(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	each(t, func(t *testing.T, f *flow) {
+	for _, name := range Names() {
+		f := newFlow(t, name)
 		f.sent = make([]clock.Time, 0, 100_000)
 		if n := testing.AllocsPerRun(100, func() {
 			f.send(3)
 			f.advance(f.srtt)
+			if o, ok := f.c.(PacketLossObserver); ok {
+				o.OnPacketLost(f.now, LostPacket{Number: wire.PacketNumber(f.done), Bytes: dgram, TxInFlight: 3 * dgram, LostSince: dgram})
+			}
 			f.lose(1)
 			f.ack(2, f.srtt)
 			_ = f.c.State()
 		}); n != 0 {
-			t.Errorf("%v allocations per round, want 0", n)
+			t.Errorf("%s: %v allocations per round, want 0", name, n)
 		}
-	})
+	}
 }

@@ -9,11 +9,21 @@
 // Files: congest.go has the interface and what it carries, registry.go the names,
 // window.go what all controllers share (initial and minimum window, whether the
 // window was used), newreno.go RFC 9002's controller, cubic.go RFC 9438's, hystart.go
-// the slow start of the latter.
+// the slow start of the latter. coupled.go couples the paths of a connection, lia.go,
+// olia.go and balia.go say how. bbr.go is BBRv3 (draft-ietf-ccwg-bbr): bbr_model.go
+// what it knows of the path, bbr_probebw.go and bbr_probertt.go how it probes,
+// bbr_loss.go what it makes of losses and marks, bbr_control.go the window and the
+// pacing rate; maxfilter.go is a filter of it.
 //
 // Invariants: a window is never below two datagrams, and grows only while the sender
-// fills it. One Controller serves one path and has one owner. Nothing allocates after
-// New.
+// fills it; bbr's follows its model instead. One Controller serves one path, the
+// controllers of a Group have one owner. Nothing allocates after New.
+//
+// Limitations of bbr: no loss is found to be spurious, so the draft's undo (section
+// 5.5.11) is not here. For marks, which the draft leaves open, bytes count as many as
+// a datagram each. At 1 % random loss the draft's own decay between probes (section
+// 5.3.3.8.3) leaves 0.75 to 0.9 of a link. The window of a standby path counts in the
+// coupled controllers' sums once its RTT is known.
 //
 // Limitations: an ACK that covers packets from before and after the start of a
 // recovery period counts as from after it, with all its bytes: the interface carries

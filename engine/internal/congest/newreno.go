@@ -5,18 +5,22 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// newReno is the controller of RFC 9002, section 7.
+// newReno is the controller of RFC 9002, section 7. In a Group, congestion avoidance
+// counts what is acknowledged as the Group's coupling says.
 type newReno struct {
 	datagram      wire.ByteCount
 	initial       wire.ByteCount // configured initial window, 0: the RFC's
 	window        wire.ByteCount
 	ssthresh      wire.ByteCount // 0: infinite
-	acked         wire.ByteCount // in congestion avoidance, since the window last grew
+	acked         float64        // bytes in congestion avoidance, since the window last grew
 	recoveryStart clock.Time     // 0: none
 	recovering    bool           // no packet sent since recoveryStart was acknowledged yet
 	underused     bool
 	fresh         bool // the window is still the initial one
 	usage         usage
+
+	group *Group // nil: not coupled
+	linked
 }
 
 func newNewReno(c Config) *newReno {
@@ -38,6 +42,7 @@ func (r *newReno) OnSent(_ clock.Time, s Sent) { r.usage.sent(s) }
 // OnAck grows the window.
 func (r *newReno) OnAck(_ clock.Time, a Ack) {
 	r.usage.acked(a)
+	r.linked.ack(a)
 	// RFC 9002, section 7.3.2: the window does not change during a recovery period, which
 	// ends when a packet sent within it is acknowledged.
 	if a.LargestSent <= r.recoveryStart {
@@ -58,10 +63,15 @@ func (r *newReno) OnAck(_ clock.Time, a Ack) {
 	}
 	// RFC 9002, section 7.3.3: MUST limit the increase to one datagram for each window
 	// that is acknowledged.
-	r.acked += a.Bytes
-	if r.acked >= r.window {
-		r.acked -= r.window
+	r.acked += r.share() * float64(a.Bytes)
+	switch {
+	case r.acked >= float64(r.window):
+		r.acked -= float64(r.window)
 		r.window += r.datagram
+	case r.acked <= -float64(r.window):
+		// OLIA also takes from the largest window what a better path is to get.
+		r.acked += float64(r.window)
+		r.window = max(r.window-r.datagram, minimumWindow(r.datagram))
 	}
 }
 
@@ -70,9 +80,10 @@ func (r *newReno) OnLoss(now clock.Time, l Loss) {
 	// RFC 9002, section 7.3.2: a sender in a recovery period does not reenter it.
 	if l.LargestSent > r.recoveryStart {
 		r.recoveryStart, r.recovering = now, true
+		r.linked.lose()
 		// Section 7.3.2: MUST set the slow start threshold to half the window, and the
 		// window to that before leaving recovery.
-		r.ssthresh = max(r.window/2, minimumWindow(r.datagram))
+		r.ssthresh = max(r.reduced(), minimumWindow(r.datagram))
 		r.window = r.ssthresh
 		r.acked, r.fresh = 0, false
 	}

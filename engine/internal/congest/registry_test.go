@@ -1,6 +1,7 @@
 package congest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,5 +15,8 @@ func TestNewUnknown(t *testing.T) {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("error %q does not name %s", err, name)
 		}
+	}
+	if !slices.IsSorted(Names()) {
+		t.Errorf("names are %v, want them sorted", Names())
 	}
 }

@@ -35,14 +35,23 @@ const (
 	refDone            // settled: acknowledged or lost
 )
 
+// copyState is whether a frame's data leaves on another path as well.
+type copyState uint8
+
+const (
+	notCopied  copyState = iota
+	copyQueued           // it waits there: when the frame is lost, its data is sent again as usual
+	copySent             // it left: when the frame is lost, the copy stands for it
+)
+
 // frameRef is what a sent packet carried: enough to send the newest state again
 // when the packet is lost. off and n are a byte range where the kind has one, else
 // a sequence number or nothing.
 type frameRef struct {
 	kind   frameKind
 	fin    bool
-	copy   bool // sent while another path owed it
-	copied bool // its data is to be sent, or was, on another path: that is taken to be lost instead
+	copy   bool      // sent while another path owed it
+	copied copyState // whether its data is to be sent, or was, on another path
 	n      uint32
 	off    uint64
 	stream *Stream // of stream frames, else nil

@@ -57,6 +57,7 @@ type Conn struct {
 	path0                  *path
 	paths, open, lingering []*path
 	multi                  multipath
+	congestion             *congest.Group
 
 	// The data.
 	streams   streams
@@ -106,10 +107,11 @@ func newConn(now clock.Time, cfg Config, side wire.Perspective, at tuple, id wir
 	c.local.InitialSrcID = id
 	c.local.HasInitialSrcID = true
 	c.handshakeBy = now.Add(c.cfg.HandshakeTimeout)
-	controller, err := congest.New(c.cfg.Congestion, congest.Config{Datagram: minUDPPayload, Now: now})
-	if err != nil {
+	var err error
+	if c.congestion, err = congest.NewGroup(c.cfg.Congestion); err != nil {
 		return nil, err
 	}
+	controller := c.congestion.New(congest.Config{Datagram: minUDPPayload, Now: now})
 	p := &path{tuple: at, previous: at, large: wire.NoPacket, state: PathActive}
 	p.det = recovery.New(recovery.Config{Side: side, Controller: controller, MaxDatagram: minUDPPayload})
 	p.mtu.init(minUDPPayload, c.cfg.MaxUDPPayload, c.cfg.FixedMTU)

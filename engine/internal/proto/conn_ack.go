@@ -100,7 +100,7 @@ func (c *Conn) packetLost(now clock.Time, p *path, sp recovery.Space, m *recover
 	s := &p.spaces[sp]
 	for i := range uint64(m.Count) {
 		r := s.log.at(m.First + i)
-		if !r.copied { // else its copy is on its way
+		if r.copied != copySent {
 			c.refLost(s, *r)
 		}
 		*r = frameRef{kind: refDone}
@@ -182,7 +182,7 @@ func (c *Conn) refLost(s *space, r frameRef) {
 func (c *Conn) probeFrames(s *space) {
 	const most = 4 // frames: about two packets' worth
 	for i, n := s.log.first, 0; i < s.log.next && n < most; i++ {
-		if r := s.log.at(i); r.kind != refDone && r.kind != refAck && !r.copied {
+		if r := s.log.at(i); r.kind != refDone && r.kind != refAck && r.copied != copySent {
 			c.refLost(s, *r)
 			n++
 		}

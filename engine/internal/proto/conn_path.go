@@ -118,19 +118,16 @@ func (c *Conn) resetPath(now clock.Time, p *path) {
 		return
 	}
 	p.moved = false
+	c.removeController(p)
 	p.det.ResetPath(now, c.newController(now, p))
 }
 
 // removeController says that the path's congestion control is used no more.
-func (c *Conn) removeController(p *path) {}
+func (c *Conn) removeController(p *path) { c.congestion.Remove(p.det.Controller()) }
 
 // newController returns congestion control that knows nothing yet of p.
 func (c *Conn) newController(now clock.Time, p *path) congest.Controller {
-	controller, err := congest.New(c.cfg.Congestion, congest.Config{Datagram: p.mtu.size(), Now: now})
-	if err != nil {
-		panic("proto: the congestion control was known and is not any more: " + err.Error())
-	}
-	return controller
+	return c.congestion.New(congest.Config{Datagram: p.mtu.size(), Now: now})
 }
 
 func (c *Conn) randomData() (b [8]byte) {

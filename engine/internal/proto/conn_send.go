@@ -238,6 +238,12 @@ func (c *Conn) exempt(p *path, sp recovery.Space) bool {
 	return sp != recovery.SpaceApplication && p.spaces[sp].crypto.pending() && p.det.Eliciting(sp) == 0
 }
 
+// doubts reports whether a probe of p is to carry a PING alone: p is silent, and what
+// were given to it now would be missing until it speaks again.
+func (c *Conn) doubts(p *path, sp recovery.Space) bool {
+	return sp == recovery.SpaceApplication && (p.state == PathDead || p.vitals.suspect) && c.bonded(p)
+}
+
 // appendPacket appends one packet of that type when it has something to carry. With
 // fill above 0 the packet is padded to that many bytes.
 func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketType, m permit, fill int) []byte {
@@ -248,7 +254,7 @@ func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketT
 	sp := spaceOf(kind)
 	s := &p.spaces[sp]
 	probe := c.exempt(p, sp)
-	m.data = m.data || probe
+	m.data = m.data || (probe && !c.doubts(p, sp))
 	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
 	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(p, kind))) {
 		ping = ping || s.acks.wantsPing()

@@ -75,7 +75,7 @@ func (c *Conn) Stats() Stats {
 	}
 	s.Paths = append(s.Paths, c.stats.gone...)
 	for _, p := range c.paths {
-		if p.state != PathUnused {
+		if p.det != nil { // not one that was given up before it was used
 			s.Paths = append(s.Paths, p.stats())
 		}
 	}

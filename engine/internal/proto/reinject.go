@@ -68,14 +68,14 @@ func (c *Conn) reinjectAll(p *path) {
 	s := &p.spaces[recovery.SpaceApplication]
 	for i := s.log.first; i < s.log.next; i++ {
 		r := s.log.at(i)
-		if r.kind == refDone || r.kind == refAck || r.copied {
+		if r.kind == refDone || r.kind == refAck || r.copied == copySent {
 			continue
 		}
 		if r.kind == refStream {
 			c.stats.reinjected += uint64(r.n)
 		}
 		c.refLost(s, *r)
-		r.copied = true
+		r.copied = copySent
 	}
 }
 
@@ -161,10 +161,10 @@ func (c *Conn) copyTail(now clock.Time, p, fast *path, room wire.ByteCount) wire
 	var taken wire.ByteCount
 	for i := log.next; i > log.first && float64(taken) < most; i-- {
 		r := log.at(i - 1)
-		if r.kind != refStream || r.copied || r.copy {
+		if r.kind != refStream || r.copied != notCopied || r.copy {
 			continue
 		}
-		r.copied = true
+		r.copied = copyQueued
 		fast.copies.push(copyOf{from: p, ref: i - 1})
 		taken += wire.ByteCount(r.n)
 	}
@@ -206,6 +206,9 @@ func (c *Conn) appendCopies(w *builder) bool {
 			c.stats.reinjected += sent
 		}
 		if n == 0 || e.done >= r.n {
+			if r.copied == copyQueued {
+				r.copied = copySent
+			}
 			q.pop()
 		}
 	}

@@ -50,6 +50,7 @@ func (d *Detector) Ack(now clock.Time, sp Space, a Ack, ranges iter.Seq[wire.Ran
 		d.peerValidated = true // RFC 9002, appendix A.8
 	}
 	latest := d.sampleRTT(now, sp, a)
+	d.rate.delivered += w.bytes
 
 	var ce uint64
 	if rises {
@@ -64,6 +65,7 @@ func (d *Detector) Ack(now clock.Time, sp Space, a Ack, ranges iter.Seq[wire.Ran
 		// RFC 9002, section 7.3.2: a rise of the ECN-CE count starts a recovery period.
 		d.controller.OnLoss(now, congest.Loss{
 			Largest: w.newest.Number, LargestSent: w.newest.Time, InFlight: d.inFlight, CE: true,
+			Delivered: d.rate.delivered,
 		})
 	}
 	d.detectLost(now, s, out)
@@ -170,7 +172,7 @@ func (d *Detector) reportAcked(now clock.Time, prior wire.ByteCount, latest time
 	if !w.any {
 		return
 	}
-	sample, roundStart := d.rate.sample(now, w.bytes, &w.newest, d.rtt.Min)
+	sample, roundStart := d.rate.sample(now, &w.newest, d.rtt.Min)
 	d.controller.OnAck(now, congest.Ack{
 		Bytes: w.bytes, Largest: w.newest.Number, LargestSent: w.newest.Time,
 		PriorInFlight: prior, InFlight: d.inFlight,
@@ -178,4 +180,7 @@ func (d *Detector) reportAcked(now clock.Time, prior wire.ByteCount, latest time
 		Round: d.rate.round, RoundStart: roundStart, Delivered: d.rate.delivered,
 		Rate: sample, CE: ce, AppLimited: w.newest.appLimited,
 	})
+	if d.controller.State().SelfLimited {
+		d.rate.limit(d.inFlight)
+	}
 }

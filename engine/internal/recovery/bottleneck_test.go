@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -9,38 +10,69 @@ import (
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
-// bottleneck is a link with a rate, a delay and a queue that drops at its end, and a
-// receiver that acknowledges every so many packets. A sender that always has data
-// works through a Detector, with timers that are late.
-type bottleneck struct {
-	rate  float64 // byte/s
-	rtt   time.Duration
-	queue wire.ByteCount // beyond what the link carries
-	every int            // packets per ACK frame
-	late  time.Duration  // of each timer
+// link has a rate and a queue that drops at its end, and loses packets at random.
+type link struct {
+	rate  float64        // byte/s
+	queue wire.ByteCount // beyond what it carries
+	loss  float64        // of packets
+	mark  wire.ByteCount // queue from which on packets are marked CE; 0: none are
 
-	d        *Detector
-	now      clock.Time
-	next     wire.PacketNumber
-	free     clock.Time   // when the link has sent all it was given
-	received []wire.Range // newest first
-	fresh    int          // received since the last ACK frame
-	arrivals []arrival
-	lost     int
+	random  *rand.Rand
+	free    clock.Time // when it has sent all it was given
+	deepest wire.ByteCount
+}
+
+func newLink(mbit float64) *link {
+	return &link{rate: mbit * 1e6 / 8, random: rand.New(rand.NewPCG(1, 2))}
+}
+
+// take takes a packet in and returns when it is through.
+func (l *link) take(now clock.Time) (through clock.Time, marked, ok bool) {
+	l.free = max(l.free, now)
+	waiting := wire.ByteCount(l.free.Sub(now).Seconds() * l.rate)
+	if waiting > l.queue || l.random.Float64() < l.loss {
+		return 0, false, false
+	}
+	l.deepest = max(l.deepest, waiting)
+	l.free = l.free.Add(time.Duration(float64(dgram) / l.rate * 1e9))
+	return l.free, l.mark > 0 && waiting > l.mark, true
+}
+
+// bottleneck is a path over a link, with a receiver that acknowledges every so many
+// packets. A sender that always has data works through a Detector, with timers that
+// are late.
+type bottleneck struct {
+	*link
+	rtt   time.Duration
+	every int           // packets per ACK frame
+	late  time.Duration // of each timer
+
+	d         *Detector
+	now       clock.Time
+	next      wire.PacketNumber
+	delivered int
+	ecn       Ack      // the receiver's counts
+	phases    []string // that the controller went through
+	out       Result
+	received  []wire.Range // newest first
+	fresh     int          // received since the last ACK frame
+	arrivals  []arrival
+	lost      int
 }
 
 // arrival is when a packet has arrived and its acknowledgment is back.
 type arrival struct {
 	at     clock.Time
 	number wire.PacketNumber
+	marked bool
 }
 
 func (b *bottleneck) send() {
-	b.d.OnSent(SpaceApplication, Sent{Number: b.next, Time: b.now, Size: dgram, AckEliciting: true, InFlight: true})
-	b.free = max(b.free, b.now)
-	if wire.ByteCount(b.free.Sub(b.now).Seconds()*b.rate) <= b.queue {
-		b.free = b.free.Add(time.Duration(float64(dgram) / b.rate * 1e9))
-		b.arrivals = append(b.arrivals, arrival{b.free.Add(b.rtt), b.next})
+	b.d.OnSent(SpaceApplication, Sent{
+		Number: b.next, Time: b.now, Size: dgram, AckEliciting: true, InFlight: true, ECT: b.mark > 0,
+	})
+	if through, marked, ok := b.take(b.now); ok {
+		b.arrivals = append(b.arrivals, arrival{through.Add(b.rtt), b.next, marked})
 	} else {
 		b.lost++
 	}
@@ -66,37 +98,102 @@ func (b *bottleneck) receive(n wire.PacketNumber) []wire.Range {
 // run returns the goodput as a share of the link's rate.
 func (b *bottleneck) run(t *testing.T, d time.Duration) float64 {
 	t.Helper()
-	var out Result
-	delivered, end := 0, b.now.Add(d)
-	for b.now < end {
-		allowed, next := b.d.Budget(b.now, 44*dgram)
-		if b.d.ProbesDue(SpaceApplication) > 0 {
-			allowed = max(allowed, dgram)
-		}
-		if allowed >= dgram {
-			for range allowed / dgram {
-				b.send()
-			}
-			continue
-		}
-		wake := min(next, b.d.Timeout()).Add(b.late)
-		out.Reset()
-		if len(b.arrivals) > 0 && b.arrivals[0].at <= wake {
-			a := b.arrivals[0]
-			b.arrivals = b.arrivals[1:]
-			b.now = max(b.now, a.at)
-			delivered++
-			if ranges := b.receive(a.number); ranges != nil {
-				if err := b.d.Ack(b.now, SpaceApplication, Ack{Largest: a.number}, seq(ranges), &out); err != nil {
-					t.Fatal(err)
-				}
-			}
-			continue
-		}
-		b.now = wake
-		b.d.HandleTimeout(b.now, &out)
+	return runTogether(t, d, b)[0]
+}
+
+// runTogether has several flows send for d, each as from its own time, and returns
+// their shares.
+func runTogether(t *testing.T, d time.Duration, flows ...*bottleneck) []float64 {
+	t.Helper()
+	end := flows[0].now.Add(d)
+	before := make([]int, len(flows))
+	for i, b := range flows {
+		before[i] = b.delivered
 	}
-	return float64(delivered) * float64(dgram) / d.Seconds() / b.rate
+	for {
+		first, at := flows[0], clock.Never
+		for _, b := range flows {
+			if due := b.due(); due < at {
+				first, at = b, due
+			}
+		}
+		if at >= end {
+			break
+		}
+		first.now = max(first.now, at)
+		first.step(t)
+	}
+	shares := make([]float64, len(flows))
+	for i, b := range flows {
+		b.now = end
+		shares[i] = float64(b.delivered-before[i]) * float64(dgram) / d.Seconds() / b.rate
+	}
+	return shares
+}
+
+func (b *bottleneck) room() (allowed wire.ByteCount, next clock.Time) {
+	allowed, next = b.d.Budget(b.now, 44*dgram)
+	if b.d.ProbesDue(SpaceApplication) > 0 {
+		allowed = max(allowed, dgram)
+	}
+	return allowed, next
+}
+
+// due returns when the flow has something to do.
+func (b *bottleneck) due() clock.Time {
+	allowed, next := b.room()
+	if allowed >= dgram {
+		return b.now
+	}
+	wake := max(b.now, min(next, b.d.Timeout()).Add(b.late))
+	if len(b.arrivals) > 0 {
+		wake = min(wake, max(b.now, b.arrivals[0].at))
+	}
+	return wake
+}
+
+// step does what is due now.
+func (b *bottleneck) step(t *testing.T) {
+	t.Helper()
+	if allowed, _ := b.room(); allowed >= dgram {
+		for range allowed / dgram {
+			b.send()
+		}
+		return
+	}
+	b.out.Reset()
+	if len(b.arrivals) == 0 || b.arrivals[0].at > b.now {
+		b.d.HandleTimeout(b.now, &b.out)
+		return
+	}
+	b.acknowledge(t)
+}
+
+// acknowledge has the next packet arrive.
+func (b *bottleneck) acknowledge(t *testing.T) {
+	t.Helper()
+	b.out.Reset()
+	a := b.arrivals[0]
+	b.arrivals = b.arrivals[1:]
+	b.delivered++
+	if b.mark > 0 {
+		b.ecn.HasECN = true
+		if a.marked {
+			b.ecn.CE++
+		} else {
+			b.ecn.ECT0++
+		}
+	}
+	if ranges := b.receive(a.number); ranges != nil {
+		frame := b.ecn
+		frame.Largest = a.number
+		if err := b.d.Ack(b.now, SpaceApplication, frame, seq(ranges), &b.out); err != nil {
+			t.Fatal(err)
+		}
+		if phase := b.d.State().Phase; len(b.phases) == 0 || b.phases[len(b.phases)-1] != phase {
+			b.phases = append(b.phases, phase)
+		}
+	}
 }
 
 // A sender that always has data fills a link, whatever the ACK frequency, with timers
@@ -117,14 +214,15 @@ func TestFillsABottleneck(t *testing.T) {
 		{"100 Mbit/s 20 ms, half a queue", 100, 20 * ms, 0.5, 10, ms},
 	}
 	for _, tt := range tests {
-		for _, name := range congest.Names() {
+		// Coupled controllers are newreno over one path.
+		for _, name := range []string{"newreno", "cubic", "bbr"} {
 			t.Run(tt.name+" "+name, func(t *testing.T) {
 				c, err := congest.New(name, congest.Config{Now: start})
 				if err != nil {
 					t.Fatal(err)
 				}
 				b := &bottleneck{
-					rate: tt.mbit * 1e6 / 8, rtt: tt.rtt, every: tt.every, late: tt.late,
+					link: newLink(tt.mbit), rtt: tt.rtt, every: tt.every, late: tt.late,
 					d: New(Config{Side: wire.Server, Controller: c}), now: start,
 				}
 				b.d.HandshakeConfirmed()

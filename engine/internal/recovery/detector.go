@@ -312,6 +312,9 @@ func (d *Detector) BytesInFlight() wire.ByteCount { return d.inFlight }
 // PacketsInFlight returns how many packets that is.
 func (d *Detector) PacketsInFlight() int { return d.packets }
 
+// Controller returns the present one, which is the Detector's.
+func (d *Detector) Controller() congest.Controller { return d.controller }
+
 // State returns the controller's.
 func (d *Detector) State() congest.State { return d.controller.State() }
 

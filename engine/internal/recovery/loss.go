@@ -34,7 +34,7 @@ func (d *Detector) detectLost(now clock.Time, s *space, out *Result) {
 		}
 		s.settle(n, lost)
 		p.ByTime = s.largestAcked-n < s.threshold(n)
-		d.lose(s, &p.Sent, &loss, out)
+		d.lose(now, s, &p.Sent, &loss, out)
 	}
 	persistent := d.endLosses(s)
 	if loss.Bytes == 0 {
@@ -46,7 +46,7 @@ func (d *Detector) detectLost(now clock.Time, s *space, out *Result) {
 		// RFC 9002, section 5.2: SHOULD set min_rtt to the newest sample.
 		d.rtt.Min = d.rtt.Latest
 	}
-	loss.InFlight = d.inFlight
+	loss.InFlight, loss.Delivered = d.inFlight, d.rate.delivered
 	d.controller.OnLoss(now, loss)
 }
 
@@ -60,7 +60,7 @@ func (s *space) threshold(n wire.PacketNumber) wire.PacketNumber {
 }
 
 // lose takes in one lost packet.
-func (d *Detector) lose(s *space, p *Sent, loss *congest.Loss, out *Result) {
+func (d *Detector) lose(now clock.Time, s *space, p *Sent, loss *congest.Loss, out *Result) {
 	d.leave(s, p)
 	if !p.InFlight {
 		out.Dropped = append(out.Dropped, *p)
@@ -80,7 +80,12 @@ func (d *Detector) lose(s *space, p *Sent, loss *congest.Loss, out *Result) {
 	d.rate.lost += p.Size
 	loss.Bytes += p.Size
 	loss.Largest, loss.LargestSent = p.Number, p.Time
-	loss.TxInFlight, loss.LostSince, loss.AppLimited = p.txInFlight, d.rate.lost-p.lost, p.appLimited
+	if o, ok := d.controller.(congest.PacketLossObserver); ok {
+		o.OnPacketLost(now, congest.LostPacket{
+			Number: p.Number, Bytes: p.Size, TxInFlight: p.txInFlight, LostSince: d.rate.lost - p.lost,
+			Delivered: d.rate.delivered, AppLimited: p.appLimited,
+		})
+	}
 }
 
 // lossRun is a run of ack-eliciting packets of a space, all lost, with none between

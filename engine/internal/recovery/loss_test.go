@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tquiclab/tquiclab/engine/internal/congest"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -158,9 +161,22 @@ func TestControllerHearsOfLoss(t *testing.T) {
 		t.Fatalf("%d losses reported, want one", len(s.c.losses))
 	}
 	l := s.c.losses[0]
-	if l.Bytes != 4*dgram || l.Largest != 4 || l.LargestSent != sent || l.InFlight != 0 || l.Persistent || l.CE ||
-		l.TxInFlight != 4*dgram || l.LostSince != 4*dgram {
+	if l.Bytes != 4*dgram || l.Largest != 4 || l.LargestSent != sent || l.InFlight != 0 || l.Persistent || l.CE {
 		t.Errorf("loss = %+v", l)
+	}
+	// Packet 0 and the frame's three.
+	if want := 4 * dgram; l.Delivered != want {
+		t.Errorf("delivered at the loss = %d, want %d", l.Delivered, want)
+	}
+	var got []congest.LostPacket
+	for n := range wire.ByteCount(4) {
+		got = append(got, congest.LostPacket{
+			Number: 1 + wire.PacketNumber(n), Bytes: dgram, TxInFlight: (n + 1) * dgram, LostSince: (n + 1) * dgram,
+			Delivered: 4 * dgram,
+		})
+	}
+	if diff := cmp.Diff(s.c.lost, got); diff != "" {
+		t.Errorf("packets lost (-got +want):\n%s", diff)
 	}
 }
 

@@ -33,10 +33,9 @@ func (r *rate) sent(p *Sent, inFlight wire.ByteCount) {
 	p.appLimited = r.limitedUntil != 0
 }
 
-// sample ends the processing of an ACK that newly acknowledged n bytes, p the newest
-// packet among them.
-func (r *rate) sample(now clock.Time, n wire.ByteCount, p *Sent, minRTT time.Duration) (s congest.RateSample, roundStart bool) {
-	r.delivered += n
+// sample ends the processing of an ACK, what it delivers counted, with p the newest
+// packet that it newly acknowledged.
+func (r *rate) sample(now clock.Time, p *Sent, minRTT time.Duration) (s congest.RateSample, roundStart bool) {
 	r.deliveredAt = now
 	r.firstSentAt = p.Time
 	if r.limitedUntil != 0 && r.delivered > r.limitedUntil {

@@ -191,3 +191,32 @@ func TestControllerHearsOfAck(t *testing.T) {
 		t.Errorf("the controller heard of %+v", s.lastAck())
 	}
 }
+
+// selfLimited is wide with a window that is small on purpose.
+type selfLimited struct{ *wide }
+
+func (c selfLimited) State() congest.State {
+	st := c.wide.State()
+	st.SelfLimited = true
+	return st
+}
+
+// What a controller holds back on purpose is no measure of the path
+// (draft-ietf-ccwg-bbr, section 5.3.4.3).
+func TestDeliveryRateOfASelfLimitedController(t *testing.T) {
+	s := newStory(t)
+	for _, limited := range []bool{false, true} {
+		s.d.controller = s.c
+		if limited {
+			s.d.controller = selfLimited{s.c}
+		}
+		for range 2 { // the first ACK marks what is sent after it
+			s.send(2)
+			s.advance(100 * ms)
+			s.ack(span(s.next[SpaceApplication]-2, s.next[SpaceApplication]-1))
+		}
+		if got := s.lastAck().AppLimited; got != limited {
+			t.Errorf("limited %v, want %v", got, limited)
+		}
+	}
+}

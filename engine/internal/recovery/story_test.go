@@ -28,12 +28,15 @@ type wide struct {
 	pacing int64
 	acks   []congest.Ack
 	losses []congest.Loss
+	lost   []congest.LostPacket
 	sent   []congest.Sent
 }
 
 func (w *wide) OnSent(_ clock.Time, s congest.Sent) { w.sent = append(w.sent, s) }
 func (w *wide) OnAck(_ clock.Time, a congest.Ack)   { w.acks = append(w.acks, a) }
 func (w *wide) OnLoss(_ clock.Time, l congest.Loss) { w.losses = append(w.losses, l) }
+
+func (w *wide) OnPacketLost(_ clock.Time, p congest.LostPacket) { w.lost = append(w.lost, p) }
 
 func (w *wide) State() congest.State {
 	return congest.State{Window: w.window, PacingRate: w.pacing, SSThresh: w.window, Phase: congest.CongestionAvoidance}

@@ -20,22 +20,41 @@ func newAggregate() *aggregate { return &aggregate{newDeficits()} }
 func (a *aggregate) Pick(now clock.Time, paths []View, need Need) int {
 	g := choose(paths)
 	a.sync(paths)
-	var sum float64
+	a.estimate(paths, g)
+	return finish(now, paths, g, a.first(paths, g), need)
+}
+
+// estimate sets the shares: those in proportion to the rates, where that is less than
+// the least part then that, with the rest for the others.
+func (a *aggregate) estimate(paths []View, g group) {
+	n, sum := 0, 0.0
 	for i := range paths {
 		if g.has(&paths[i]) {
-			sum += paths[i].rate()
+			n, sum = n+1, sum+paths[i].rate()
+		}
+	}
+	var raised [maxPaths]bool
+	least, rest := min(leastPart, 1/float64(n)), 1.0
+	for again := true; again; {
+		again = false
+		for i := range min(len(paths), maxPaths) {
+			v := &paths[i]
+			if g.has(v) && !raised[i] && v.rate()*rest < least*sum {
+				raised[i], again = true, true
+				rest, sum = rest-least, sum-v.rate()
+			}
 		}
 	}
 	for i := range paths {
-		if v := &paths[i]; g.has(v) {
-			part := 1.0 // no path is known
-			if sum > 0 {
-				part = max(v.rate()/sum, leastPart)
-			}
-			a.weigh(i, part, v)
+		v := &paths[i]
+		switch {
+		case !g.has(v):
+		case i < maxPaths && raised[i] || sum <= 0: // of no path the rate is known
+			a.weigh(i, least, v)
+		default:
+			a.weigh(i, v.rate()/sum*rest, v)
 		}
 	}
-	return finish(now, paths, g, a.first(paths, g), need)
 }
 
 // OnSent charges the path.

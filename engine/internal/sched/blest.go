@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"math"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -27,6 +28,9 @@ const (
 	lambdaDown  = 0.01
 )
 
+// mostDoublings bounds what a window in slow start is expected to become.
+const mostDoublings = 16
+
 func newBLEST() *blest { return &blest{lambda: lambdaFirst} }
 
 // Pick returns the path.
@@ -48,7 +52,8 @@ func (b *blest) blocks(paths []View, g group, s int, need Need) bool {
 	if slow.SRTT == 0 {
 		return false
 	}
-	var faster, others wire.ByteCount
+	var faster float64
+	var others wire.ByteCount
 	for i := range paths {
 		v := &paths[i]
 		if i == s || !g.has(v) {
@@ -61,20 +66,24 @@ func (b *blest) blocks(paths []View, g group, s int, need Need) bool {
 	}
 	if need.Ending {
 		// What the faster paths may send is bounded by what there is.
-		faster = min(faster, need.Ready)
+		faster = min(faster, float64(need.Ready))
 	}
 	// The paper's |M| - MSS_S * (inflight_S + 1): the window without what the slow path
 	// holds up. What waits at the peer for a path in between is not free either, so it is
 	// put together from what is free: credit, and what the others have under way.
 	train := min(slow.Room, need.Ready)
-	return b.lambda*float64(faster) > float64(need.Credit+others-train)
+	return b.lambda*faster > float64(need.Credit+others-train)
 }
 
 // during returns what a path sends within d: the paper's
-// X = MSS_F * (CWND_F + (rtts-1)/2) * rtts.
-func during(v *View, d time.Duration) wire.ByteCount {
+// X = MSS_F * (CWND_F + (rtts-1)/2) * rtts, where the window grows by a datagram with
+// each round trip; in slow start it doubles (RFC 9002, section 7.3.1).
+func during(v *View, d time.Duration) float64 {
 	rtts := float64(d) / float64(v.SRTT)
-	return wire.ByteCount((float64(v.Window) + float64(v.Datagram)*(rtts-1)/2) * rtts)
+	if v.SlowStart {
+		return float64(v.Window) * (math.Exp2(min(rtts, mostDoublings)) - 1)
+	}
+	return (float64(v.Window) + float64(v.Datagram)*(rtts-1)/2) * rtts
 }
 
 // adapt corrects lambda.
@@ -82,7 +91,10 @@ func (b *blest) adapt(now clock.Time, fast *View, need Need) {
 	if !need.Ending && need.Credit < fast.Room {
 		b.short = true
 	}
-	if now.Sub(b.checked) < fast.SRTT {
+	if b.checked.IsZero() {
+		b.checked = now
+	}
+	if now.Sub(b.checked) < max(fast.SRTT, 1) {
 		return
 	}
 	if b.short {

@@ -20,10 +20,11 @@ func (v *View) rate() float64 {
 	return max(shown, float64(v.Window)/v.SRTT.Seconds())
 }
 
-// sending returns how long a path takes to send n bytes.
+// sending returns how long a path takes at least to send n bytes. Its window counts where
+// that promises more than what was shown: a rate that still grows is always shown late.
 func (v *View) sending(n wire.ByteCount) time.Duration {
-	if !v.SlowStart || v.SRTT <= 0 {
-		return seconds(float64(n) / v.rate())
+	if !v.SlowStart {
+		return seconds(float64(n) / max(float64(v.Rate), float64(v.Window)/v.SRTT.Seconds()))
 	}
 	// The window doubles with each round trip, and its pacer sends as much in advance
 	// (RFC 9002, section 7.7, as package recovery does it).
@@ -43,7 +44,7 @@ func (v *View) sending(n wire.ByteCount) time.Duration {
 // arrival returns how long it takes until n bytes have arrived over a path; ok is false
 // for a path that is not measured.
 func (v *View) arrival(now clock.Time, n wire.ByteCount) (d time.Duration, ok bool) {
-	if v.SRTT <= 0 || v.rate() <= 0 {
+	if v.SRTT <= 0 || v.Window <= 0 {
 		return 0, false
 	}
 	d = v.sending(n) + v.SRTT/2

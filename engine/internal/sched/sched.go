@@ -54,8 +54,8 @@ type Need struct {
 	// Credit is how much new data the peer's flow control of the connection allows
 	// beyond what was ever sent.
 	Credit wire.ByteCount
-	// Ending: the application has written all there is of every stream that has data;
-	// Ready is what is left of it.
+	// Ending: the application has written all there is of every stream that has data, and
+	// flow control allows it; Ready is what is left of it.
 	Ending bool
 }
 

@@ -1,0 +1,152 @@
+package netem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tquiclab/tquiclab/emulation"
+	"github.com/tquiclab/tquiclab/emulation/emulationtest"
+)
+
+// testProfileDelays measures the delays of all directions at once, by packets that do
+// not wait. The mean may be off by 1 % or 0.2 ms, whichever is more, and chance has no
+// more: each direction has as many packets, on as many wires, as keep four standard
+// errors within that. Only the jitter of wifi-busy, 15 ms, would take 260 wires in
+// this time; it has 60, and 1.65 %.
+func testProfileDelays(t *testing.T, directions []profileDirection) {
+	var all []*pulses
+	for _, d := range directions {
+		all = append(all, newPulses(t, d))
+	}
+	again(t, func() error {
+		pulse(all)
+		var errs []error
+		for _, p := range all {
+			var got []float64
+			for _, w := range p.watches {
+				got = append(got, w.delays()...)
+			}
+			off := emulationtest.Mean(middle(got)) - p.mean
+			t.Logf("%s: mean delay off by %+.3f ms of %.3f, may %.3f; %d packets, standard error %.3f", p.name, 1e3*off, 1e3*p.mean, 1e3*p.may, len(got), 1e3*p.chance/math.Sqrt(float64(len(got))))
+			if math.Abs(off) > p.may {
+				errs = append(errs, fmt.Errorf("%s: mean delay %.3f ms, want %.3f within %.3f", p.name, 1e3*(p.mean+off), 1e3*p.mean, 1e3*p.may))
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// pulses are packets of one direction that come one by one.
+type pulses struct {
+	profileDirection
+	mean   float64 // of the model's delays, in seconds
+	may    float64 // be off
+	chance float64 // the standard error of the mean, times √n
+
+	apart   time.Duration
+	each    int // packets on each wire
+	flows   []*flow
+	watches []*watch
+	next    []time.Time
+}
+
+// newPulses makes the wires.
+func newPulses(t *testing.T, d profileDirection) *pulses {
+	t.Helper()
+	const (
+		takes     = 14 * time.Second
+		mostWires = 60
+		least     = 200    // packets
+		late      = 0.1e-3 // that the machine's timers may be
+	)
+	want := idleDelays(t, d.imp)
+	p := &pulses{profileDirection: d, mean: emulationtest.Mean(middle(want)), chance: trimmedError(want)}
+	p.may = max(0.01*p.mean, 0.2e-3)
+	n := max(least, int(math.Pow(4*p.chance/(p.may-late), 2)))
+
+	_, longest := delays(d.imp)
+	p.apart = max(10*time.Millisecond, 2*(longest-d.imp.Delay)+5*time.Millisecond)
+	if d.imp.Slot != (emulation.Slot{}) {
+		// An arrival would plan the slot of one that waits anew, see Limitations.
+		p.apart = longest + d.imp.Slot.Max + 5*time.Millisecond
+	}
+	most := int(takes / p.apart)
+	wires := min((n+most-1)/most, mostWires)
+	p.each = min((n+wires-1)/wires, most)
+	// More than was asked where more wires would be needed than the machine can feed.
+	p.may = max(p.may, 4*p.chance/math.Sqrt(float64(wires*p.each))+late)
+	for range wires {
+		r := joined(t, 1500)
+		r.must(Apply(r.ports[1], d.imp, 1))
+		p.flows, p.watches = append(p.flows, r.flow(0, 60)), append(p.watches, r.watch(fewFrames))
+	}
+	p.next = make([]time.Time, wires)
+	return p
+}
+
+// pulse sends all that there is to send.
+func pulse(all []*pulses) {
+	start := time.Now()
+	for _, p := range all {
+		for i, w := range p.watches {
+			w.arrivals, w.departures, p.flows[i].sent = nil, nil, 0
+			p.next[i] = start.Add(p.apart * time.Duration(i) / time.Duration(len(p.next)))
+		}
+	}
+	for now, more := start, true; more; now = time.Now() {
+		more = false
+		for _, p := range all {
+			more = p.pulse(now) || more
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	for _, p := range all {
+		for _, w := range p.watches {
+			w.finish(p.each)
+		}
+	}
+}
+
+// pulse sends what is due, and returns whether there is more.
+func (p *pulses) pulse(now time.Time) bool {
+	more := false
+	for i, f := range p.flows {
+		if f.sent == uint64(p.each) {
+			continue
+		}
+		more = true
+		if now.Before(p.next[i]) {
+			continue
+		}
+		w := p.watches[i]
+		w.arrivals, w.departures = append(w.arrivals, w.in.take()...), append(w.departures, w.out.take()...)
+		f.send(1)
+		p.next[i] = now.Add(p.apart)
+	}
+	return more
+}
+
+// idleDelays returns the model's delays for packets that do not wait.
+func idleDelays(t *testing.T, imp emulation.Impairments) []float64 {
+	t.Helper()
+	arrivals := emulationtest.Every(time.Second, 100_000, 60+ethernetHeader)
+	out, _, err := emulationtest.Play(imp, emulation.NewSeed(1, "idle", "up"), arrivals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return emulationtest.Delays(arrivals, out)
+}
+
+// trimmedError returns the standard error of the mean of the middle of a sample's
+// distribution, times √n: the deviation with both ends pulled in to where they are cut
+// off, over the share of the middle (Tukey and McLaughlin 1963).
+func trimmedError(sample []float64) float64 {
+	inner := middle(sample)
+	cut := (len(sample) - len(inner)) / 2
+	pulled := slices.Concat(slices.Repeat(inner[:1], cut), inner, slices.Repeat(inner[len(inner)-1:], cut))
+	return deviation(pulled) * float64(len(sample)) / float64(len(inner))
+}
