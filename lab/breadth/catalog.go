@@ -141,7 +141,7 @@ func (c Catalog) bond(ctx context.Context, t chosen) (Bond, error) {
 	}
 	summary, err := runner.Run(ctx, runner.Config{
 		LabName: t.Name, Topology: t.Topology, Backend: runner.BackendSim, Engines: engine.NewRegistry(c.Engine),
-		Experiment: x, Seed: t.Seed, Alone: true, Folder: folder,
+		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder,
 		// Nobody's CPU time counts in virtual time.
 		Steal: func() (float64, error) { return 0, nil },
 	})

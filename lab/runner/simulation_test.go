@@ -118,7 +118,7 @@ func (bonding) Capabilities() engine.Capabilities {
 func TestSimulatedRunOverSeveralLinks(t *testing.T) {
 	c := simConfig(t, "tquic", "tquic@wifi")
 	c.Engines = engine.NewRegistry(bonding{})
-	c.Alone = true
+	c.Baseline = true
 	s, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
