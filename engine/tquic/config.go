@@ -16,7 +16,7 @@ import (
 type Config struct {
 	// Congestion names the congestion control, one of Congestions(): "newreno", "cubic",
 	// "bbr", or one that couples the paths of a connection: "lia", "olia", "balia". Empty:
-	// "cubic".
+	// "bbr".
 	Congestion string
 
 	// Paths is how many paths a connection may have at a time, 2 to 16, when the peer has

@@ -17,7 +17,7 @@ import (
 const (
 	engineName       = "tquic"
 	engineALPN       = "tquiclab"
-	engineCongestion = "cubic"
+	engineCongestion = "bbr"
 	engineKeepAlive  = 10 * time.Second
 	// engineStreams bounds the streams that a dialler has open on one session.
 	engineStreams = 1 << 14

@@ -256,7 +256,7 @@ func TestConnTells(t *testing.T) {
 		t.Errorf("TLS: version %x, %q", state.Version, state.NegotiatedProtocol)
 	}
 	stats := client.Stats()
-	if !stats.Retried || stats.Congestion != "cubic" || len(stats.Paths) != 1 || stats.Paths[0].SentPackets == 0 || stats.Paths[0].SRTT <= 0 || stats.Copies.Write != 1 {
+	if !stats.Retried || stats.Congestion != "bbr" || len(stats.Paths) != 1 || stats.Paths[0].SentPackets == 0 || stats.Paths[0].SRTT <= 0 || stats.Copies.Write != 1 {
 		t.Errorf("statistics: %+v", stats)
 	}
 	if err := client.UpdateKeys(); err == nil {

@@ -78,7 +78,7 @@ func TestTransferOverTwoPaths(t *testing.T) {
 	}
 	for _, p := range client.Stats().Paths {
 		if p.State == proto.PathActive && (p.SentBytes < uint64(len(data)/10) || p.Picks == 0) {
-			t.Errorf("path %d sent %d bytes in %d trains, want a tenth of %d", p.ID, p.SentBytes, p.Picks, len(data))
+			t.Errorf("path %d sent %d bytes in %d trains, want a tenth of %d: %+v", p.ID, p.SentBytes, p.Picks, len(data), p)
 		}
 	}
 	for name, e := range map[string]*Endpoint{"client": r.client, "server": r.server} {

@@ -20,7 +20,7 @@ type Config struct {
 	Random io.Reader
 	// ResetKey makes this endpoint's stateless reset tokens (RFC 9000, section 10.3.2).
 	ResetKey [32]byte
-	// Congestion names the congestion control: "newreno", "cubic". Empty: "cubic".
+	// Congestion names the congestion control, one of congest.Names. Empty: "bbr".
 	Congestion string
 
 	IdleTimeout      time.Duration // 0: 30 s; negative: none

@@ -23,7 +23,7 @@ const (
 	defaultSendBuffer       = 4 << 20
 	defaultMaxSendBuffer    = 64 << 20
 	defaultStreams          = 100
-	defaultCongestion       = "cubic"
+	defaultCongestion       = "bbr"
 )
 
 // Sizes of UDP payloads, bytes.

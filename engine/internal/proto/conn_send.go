@@ -358,6 +358,9 @@ func appendPing(w *builder) {
 	w.note(frameRef{kind: refPing})
 }
 
+// probeWindow is how many path MTU probes the window must have room for to send one.
+const probeWindow = 3
+
 // appendProbe sends a path MTU probe: one PING, padded to the size that is tried
 // (RFC 8899, section 4.4).
 func (c *Conn) appendProbe(now clock.Time, t *Transmit, p *path) bool {
@@ -366,6 +369,10 @@ func (c *Conn) appendProbe(now clock.Time, t *Transmit, p *path) bool {
 	}
 	size, ok := p.mtu.probe(now)
 	if !ok || int(size) > cap(t.Buf) {
+		return false
+	}
+	// A probe that is lost is in flight until later packets tell: it must not fill the window.
+	if p.det.State().Window < probeWindow*size {
 		return false
 	}
 	if budget, _ := p.det.Budget(now, size); budget < size {

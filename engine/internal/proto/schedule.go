@@ -124,6 +124,11 @@ func (c *Conn) pick(now clock.Time) *path {
 	if i := sc.scheduler.Pick(now, sc.views, c.need()); i >= 0 && i < len(sc.of) {
 		return sc.of[i]
 	}
+	for i, p := range sc.of {
+		if sc.views[i].Room > 0 {
+			p.det.SetAppLimited() // the scheduler limits it, not what it carries
+		}
+	}
 	return nil
 }
 
