@@ -23,6 +23,8 @@ type abandonment struct {
 	frame frameState
 	code  wire.ErrorCode
 	until clock.Time // what is under way may arrive up to then
+	// answered: the peer said so, too.
+	answered bool
 }
 
 // lingerPTOs is how long a path is remembered that is abandoned (section 3.4).

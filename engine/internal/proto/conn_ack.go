@@ -128,10 +128,14 @@ func (p *path) trim(sp recovery.Space) {
 func (c *Conn) refAcked(s *space, r frameRef) {
 	switch r.kind {
 	case refCrypto:
-		s.crypto.acked(r)
+		c.cryptoOf(s).acked(r)
 	case refAck:
-		if p := c.pathByID(wire.PathID(r.n)); p != nil && s.multi {
-			s = &p.spaces[recovery.SpaceApplication] // the one that it spoke of
+		if s.multi { // it spoke of another path, maybe one that is over
+			p := c.pathByID(wire.PathID(r.n))
+			if p == nil {
+				return
+			}
+			s = &p.spaces[recovery.SpaceApplication]
 		}
 		s.acks.acknowledged(wire.PacketNumber(r.off))
 	case refNewConnectionID:
@@ -154,7 +158,7 @@ func (c *Conn) refAcked(s *space, r frameRef) {
 func (c *Conn) refLost(s *space, r frameRef) {
 	switch r.kind {
 	case refCrypto:
-		s.crypto.lost(r)
+		c.cryptoOf(s).lost(r)
 	case refNewConnectionID:
 		if p := c.pathByID(wire.PathID(r.n)); p != nil {
 			p.issued.lost(r)
@@ -175,6 +179,15 @@ func (c *Conn) refLost(s *space, r frameRef) {
 	default:
 		c.streams.lost(r)
 	}
+}
+
+// cryptoOf returns the CRYPTO data of the level of s: 1-RTT has one stream of it, whatever
+// path it leaves on.
+func (c *Conn) cryptoOf(s *space) *cryptoStream {
+	if s.multi {
+		return &c.path0.spaces[recovery.SpaceApplication].crypto
+	}
+	return &s.crypto
 }
 
 // probeFrames has the oldest frames in flight sent again with a probe, without

@@ -32,6 +32,8 @@ func (c *Conn) remembered() []byte {
 		return nil
 	}
 	p := c.cfg.parameters()
+	// draft-ietf-quic-multipath-21, section 2.1: initial_max_path_id MUST NOT be remembered.
+	p.HasMultipath, p.InitialMaxPathID = false, 0
 	return p.Append(nil, wire.Server)
 }
 
@@ -174,8 +176,8 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 		return err
 	}
 	if p.HasMultipath && c.local.HasMultipath && c.peerID.Len() == 0 {
-		// draft-ietf-quic-multipath-21, section 2.1: with a zero-length connection ID MUST be
-		// a PROTOCOL_VIOLATION.
+		// draft-ietf-quic-multipath-21, section 2.1: initial_max_path_id of who has zero-length
+		// connection IDs MUST be a PROTOCOL_VIOLATION.
 		return wire.Errorf(wire.ProtocolViolation, "multipath without connection IDs")
 	}
 	if c.early == earlyOffered {

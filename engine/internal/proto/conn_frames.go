@@ -25,7 +25,7 @@ func (c *Conn) handleFrames(now clock.Time, p *path, d *Datagram, r *received) (
 			return out, err
 		}
 		b = b[n:]
-		if err := allowed(t, r.kind, c.multi.on); err != nil {
+		if err := allowed(t, r.kind, c.multi.on, c.local.HasMultipath); err != nil {
 			return out, err
 		}
 		out.eliciting = out.eliciting || t.AckEliciting()
@@ -52,8 +52,9 @@ func inFrame(err error, t wire.FrameType) error {
 
 // allowed holds the table of RFC 9000, section 12.4: a frame in a packet type that
 // does not permit it MUST be a PROTOCOL_VIOLATION, an unknown one a
-// FRAME_ENCODING_ERROR.
-func allowed(t wire.FrameType, kind wire.PacketType, multipath bool) error {
+// FRAME_ENCODING_ERROR. multipath says that both sides have the extension, offered that
+// this one does.
+func allowed(t wire.FrameType, kind wire.PacketType, multipath, offered bool) error {
 	ok := true
 	ofPaths := (t >= wire.TypePathAck && t <= wire.TypePathAckECN) || (t >= wire.TypePathAbandon && t <= wire.TypePathCIDsBlocked)
 	switch kind {
@@ -70,14 +71,13 @@ func allowed(t wire.FrameType, kind wire.PacketType, multipath bool) error {
 			ok = false
 		}
 	}
+	// draft-ietf-quic-multipath-21, section 4: a frame of the extension in another packet
+	// type than 1-RTT MUST be a PROTOCOL_VIOLATION. In the handshake it is not known yet
+	// whether the peer has the extension.
+	early := ofPaths && offered && kind != wire.PacketOneRTT
+	ok = ok && !early
 	switch {
-	case ofPaths && multipath && kind != wire.PacketOneRTT:
-		// draft-ietf-quic-multipath-21, section 4: in another packet type MUST be a
-		// PROTOCOL_VIOLATION.
-		ok = false
-	}
-	switch {
-	case !wire.Known(t) || (ofPaths && !multipath) || t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
+	case !wire.Known(t) || (ofPaths && !multipath && !early) || t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
 		// Extensions that were not negotiated are unknown (section 19.21).
 		return &wire.TransportError{Code: wire.FrameEncodingError, Frame: t, Reason: "unknown frame type"}
 	case !ok:
@@ -101,7 +101,10 @@ func (c *Conn) handleFrame(now clock.Time, p *path, d *Datagram, r *received, t 
 			return 0, err
 		}
 		// draft-ietf-quic-multipath-21, section 2.3: an ACK frame is of path 0, and MUST still
-		// be processed.
+		// be processed after the handshake.
+		if c.pathByID(0) == nil {
+			return n, nil // it is over
+		}
 		return n, c.handleAck(now, c.path0, r.kind, &f)
 	case t == wire.TypePing:
 		return 0, nil
@@ -141,13 +144,13 @@ func (c *Conn) handlePathFrame(now clock.Time, p *path, d *Datagram, r *received
 		if err != nil {
 			return 0, err
 		}
-		return n, c.path0.peer.handleNew(f)
+		return n, c.handlePathNewID(f) // of path 0
 	case wire.TypeRetireConnectionID:
 		f, n, err := wire.ParseRetireConnectionID(t, b)
 		if err != nil {
 			return 0, err
 		}
-		return n, c.path0.issued.handleRetire(f.Sequence, r.dst)
+		return n, c.handlePathRetire(f, r.dst) // of path 0
 	case wire.TypePathChallenge:
 		f, n, err := wire.ParsePathChallenge(t, b)
 		if err != nil {

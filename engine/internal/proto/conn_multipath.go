@@ -56,11 +56,7 @@ func (c *Conn) handleMultipathFrame(now clock.Time, r *received, t wire.FrameTyp
 		if err != nil {
 			return 0, err
 		}
-		p, err := c.pathOfFrame(f.Path)
-		if p == nil || p.state == PathClosing || err != nil {
-			return n, err
-		}
-		return n, p.issued.handleRetire(f.Sequence, r.dst)
+		return n, c.handlePathRetire(f, r.dst)
 	}
 	return c.handlePathLimit(t, b)
 }
@@ -77,7 +73,8 @@ func (c *Conn) handlePathLimit(t wire.FrameType, b []byte) (int, error) {
 	case wire.TypePathsBlocked:
 		f, n, err := wire.ParsePathsBlocked(t, b)
 		if err == nil && f.Max > c.multi.localMax {
-			// Section 4.7: MUST be a PROTOCOL_VIOLATION.
+			// draft-ietf-quic-multipath-21, section 4.7: a maximum above the local one MUST be a
+			// PROTOCOL_VIOLATION.
 			err = wire.Errorf(wire.ProtocolViolation, "blocked by a limit of %d that was never given", f.Max)
 		}
 		return n, err
@@ -88,14 +85,16 @@ func (c *Conn) handlePathLimit(t wire.FrameType, b []byte) (int, error) {
 	}
 	p, err := c.pathOfFrame(f.Path)
 	if err == nil && p != nil && f.NextSequence > p.issued.next {
-		// Section 4.7: MUST be a PROTOCOL_VIOLATION.
+		// draft-ietf-quic-multipath-21, section 4.7: a sequence number above the next one to be
+		// issued MUST be a PROTOCOL_VIOLATION.
 		err = wire.Errorf(wire.ProtocolViolation, "waits for connection ID %d of path %d, the next is %d", f.NextSequence, f.Path, p.issued.next)
 	}
 	return n, err
 }
 
-// pathOfFrame returns the path that a frame is about; nil: it is over, and the frame MUST
-// be ignored. Section 4: an ID above the announced limit MUST be a PROTOCOL_VIOLATION.
+// pathOfFrame returns the path that a frame is about; nil: it is over. Then
+// draft-ietf-quic-multipath-21, section 4: the frame MUST be ignored; and an ID above the
+// announced limit MUST be a PROTOCOL_VIOLATION.
 func (c *Conn) pathOfFrame(id wire.PathID) (*path, error) {
 	if id > c.multi.localMax {
 		return nil, wire.Errorf(wire.ProtocolViolation, "of path %d, the limit is %d", id, c.multi.localMax)
@@ -117,7 +116,8 @@ func (c *Conn) handlePathAck(now clock.Time, r *received, f *wire.Ack) error {
 	return c.handleAck(now, p, r.kind, f)
 }
 
-// handleAbandon takes PATH_ABANDON. Section 3.4: it MUST be answered by another one.
+// handleAbandon takes PATH_ABANDON. draft-ietf-quic-multipath-21, section 3.4: it MUST be
+// answered by another one, unless that was sent before.
 func (c *Conn) handleAbandon(now clock.Time, f wire.PathAbandon) error {
 	p, err := c.pathOfFrame(f.Path)
 	if p == nil || err != nil {
@@ -127,12 +127,22 @@ func (c *Conn) handleAbandon(now clock.Time, f wire.PathAbandon) error {
 		// Section 3.4: for the only path, SHOULD close the connection.
 		return wire.Errorf(wire.NoViablePath, "the only path is abandoned")
 	}
-	c.abandon(now, p, wire.ErrorCode(f.Code))
+	if p.state == PathClosing {
+		// Section 3.4: what is known of the path SHOULD be kept for 3 PTO after the peer said
+		// that it leaves it, too. It says so once, whatever it repeats.
+		if !p.abandonment.answered {
+			p.abandonment.until = max(p.abandonment.until, now.Add(lingerPTOs*c.pto()))
+		}
+	} else {
+		c.abandon(now, p, wire.ErrorCode(f.Code))
+	}
+	p.abandonment.answered = true
 	return nil
 }
 
-// handleStatus takes what the peer would rather have a path used for. Section 4.3: a frame
-// that is not newer than the last MUST be ignored.
+// handleStatus takes what the peer would rather have a path used for.
+// draft-ietf-quic-multipath-21, section 4.3: a frame that is not newer than the last of the
+// same path MUST be ignored.
 func (c *Conn) handleStatus(f wire.PathStatus) error {
 	p, err := c.pathOfFrame(f.Path)
 	if p == nil || err != nil || f.Sequence+1 <= p.peerStatus {
@@ -142,6 +152,18 @@ func (c *Conn) handleStatus(f wire.PathStatus) error {
 	return nil
 }
 
+// handlePathRetire takes RETIRE_CONNECTION_ID, which is of path 0, and
+// PATH_RETIRE_CONNECTION_ID, in a packet addressed to dst.
+func (c *Conn) handlePathRetire(f wire.RetireConnectionID, dst wire.ConnID) error {
+	p, err := c.pathOfFrame(f.Path)
+	if p == nil || p.state == PathClosing || err != nil {
+		return err
+	}
+	return p.issued.handleRetire(f.Sequence, dst)
+}
+
+// handlePathNewID takes NEW_CONNECTION_ID, which is of path 0, and
+// PATH_NEW_CONNECTION_ID.
 func (c *Conn) handlePathNewID(f wire.NewConnectionID) error {
 	p, err := c.pathOfFrame(f.Path)
 	if p == nil || p.state == PathClosing || err != nil {
@@ -172,10 +194,13 @@ func (c *Conn) handleMaxPathID(most wire.PathID) error {
 	m := &c.multi
 	switch {
 	case most < c.peer.InitialMaxPathID:
-		// Section 4.6: MUST NOT be lower than initial_max_path_id.
+		// draft-ietf-quic-multipath-21, section 4.6: MUST NOT be lower than
+		// initial_max_path_id, and MUST be a PROTOCOL_VIOLATION if it is.
 		return wire.Errorf(wire.ProtocolViolation, "a limit of %d, the initial one was %d", most, c.peer.InitialMaxPathID)
 	case most <= m.peerMax:
-		return nil // section 4.6: MUST be ignored
+		// draft-ietf-quic-multipath-21, section 4.6: one that does not increase the limit MUST
+		// be ignored.
+		return nil
 	}
 	m.peerMax = most
 	m.blocked = blockedFrame{}
@@ -283,7 +308,7 @@ func (c *Conn) pathFrameLost(r frameRef) {
 		m.maxQueued = m.maxQueued || r.off == uint64(m.localMax)
 	case r.kind == refPathsBlocked && m.blocked.state == frameSent && m.blocked.value == r.off && m.starved:
 		m.blocked.state = frameQueued
-	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && m.starved:
+	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && uint32(m.cidsOf) == r.n && m.starved:
 		m.cids.state = frameQueued
 	case p == nil:
 	case r.kind == refPathAbandon && p.abandonment.frame == frameSent:

@@ -19,6 +19,14 @@ func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, m
 	if c.side == wire.Client || !moves || !c.confirmed {
 		return
 	}
+	if p.state == PathValidating {
+		// No address of this path is known to be the peer's yet: there is none to go back to,
+		// nor to ask.
+		c.switchTo(now, p, at)
+		p.previous, p.amp = at, p.probedAmp
+		p.challenge.start(now, c.challengePeriod(p), c.randomData)
+		return
+	}
 	if p.challenge.running() && at == p.previous {
 		c.goBack(now, p) // to where the peer is known to be
 		return
@@ -97,6 +105,8 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 		return errors.New("migrate: the handshake is not confirmed yet")
 	case c.peer.DisableActiveMigration:
 		return errors.New("migrate: the server does not allow it")
+	case p.state == PathClosing:
+		return errors.New("migrate: the path of the handshake is abandoned: open another one")
 	case local == p.local:
 		return nil
 	}
@@ -183,8 +193,12 @@ func (c *Conn) pathTimeout(now clock.Time, p *path) {
 		return
 	}
 	if p.state == PathValidating {
-		// draft-ietf-quic-multipath-21, section 3.1: a path that cannot be validated MUST be
-		// closed explicitly, since its ID is consumed.
+		if len(c.open) == 1 {
+			c.fail(now, wire.Errorf(wire.NoViablePath, "the only path cannot be validated"))
+			return
+		}
+		// draft-ietf-quic-multipath-21, section 3.1: a path that cannot be validated MUST NOT be
+		// used, and MUST be closed explicitly, since its ID is consumed.
 		c.abandon(now, p, wire.PathUnstableOrPoor)
 		return
 	}
@@ -195,7 +209,7 @@ func (c *Conn) pathTimeout(now clock.Time, p *path) {
 	c.goBack(now, p)
 }
 
-// goBack returns to the last validated tuple (section 9.3.2: MUST).
+// goBack returns to the last validated tuple (RFC 9000, section 9.3.2: MUST).
 func (c *Conn) goBack(now clock.Time, p *path) {
 	c.traceMigration(now, p, "migration_abandoned")
 	c.switchTo(now, p, p.previous)
@@ -207,7 +221,7 @@ func (c *Conn) goBack(now clock.Time, p *path) {
 	c.traceMigration(now, p, "migration_complete")
 }
 
-// appendResponse answers a challenge, on the 4-tuple that it came from (section
+// appendResponse answers a challenge, on the 4-tuple that it came from (RFC 9000, section
 // 8.2.2: MUST).
 //
 // draft-ietf-quic-multipath-21, section 3.1: it MUST be sent on the path of the
@@ -215,7 +229,7 @@ func (c *Conn) goBack(now clock.Time, p *path) {
 func (c *Conn) appendResponse(now clock.Time, t *Transmit, p *path) bool {
 	for c.canSeal(wire.PacketOneRTT) {
 		local, remote, ok := p.owed.next()
-		// Section 8.2.2: an answer MUST NOT be delayed, unless by congestion control. That
+		// RFC 9000, section 8.2.2: an answer MUST NOT be delayed, unless by congestion control. That
 		// lets probes pass (RFC 9002, section 7), and an answer is the best of them: a peer
 		// that wants it first acknowledges nothing on the path, and the window stays full.
 		full := p.det.BytesInFlight()+minUDPPayload > p.det.State().Window

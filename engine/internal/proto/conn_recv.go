@@ -216,7 +216,13 @@ func (c *Conn) handleShort(now clock.Time, d *Datagram, packet []byte) {
 		c.keys.earlyUntil = now.Add(3 * c.pto())
 	}
 	r.payload = plain
-	if p.state == PathUnused {
+	switch p.state {
+	case PathClosing:
+		if p.det == nil { // it was given up before it was used: nothing is kept of it
+			c.drop(now, u, "general")
+			return
+		}
+	case PathUnused:
 		if !c.peerOpens(now, p, tuple{d.Local, d.Remote}, wire.ByteCount(len(d.Data))) {
 			c.drop(now, u, "general")
 			return
@@ -276,7 +282,7 @@ func (c *Conn) handlePacket(now clock.Time, p *path, d *Datagram, r *received) {
 	p.receivedPackets++
 	c.traceReceived(now, p, d, r)
 	at := tuple{d.Local, d.Remote}
-	if r.kind == wire.PacketOneRTT && at != p.tuple {
+	if r.kind == wire.PacketOneRTT && p.state != PathClosing && at != p.tuple {
 		p.heardFrom(at, wire.ByteCount(len(d.Data)))
 	}
 	outcome, err := c.handleFrames(now, p, d, r)
@@ -291,7 +297,7 @@ func (c *Conn) handlePacket(now clock.Time, p *path, d *Datagram, r *received) {
 		s.acks.receive(now, r.number, outcome.eliciting, d.ECN)
 	}
 	c.idle.received(now)
-	if r.kind == wire.PacketOneRTT {
+	if r.kind == wire.PacketOneRTT && p.state != PathClosing {
 		if at != p.tuple {
 			c.arrivedFrom(now, p, at, r.dst, outcome.nonProbing && newest)
 		}

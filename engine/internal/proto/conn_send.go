@@ -297,7 +297,7 @@ func (c *Conn) wantsIn(p *path, kind wire.PacketType) bool {
 
 // appendFrames fills the packet with what is to be sent, most urgent first.
 func (c *Conn) appendFrames(w *builder, s *space) {
-	if w.kind != wire.PacketZeroRTT && !s.crypto.append(w) {
+	if w.kind != wire.PacketZeroRTT && !c.cryptoOf(s).append(w) {
 		return
 	}
 	if w.kind == wire.PacketInitial || w.kind == wire.PacketHandshake {

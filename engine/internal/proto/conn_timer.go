@@ -21,8 +21,12 @@ func (c *Conn) NextTimeout() clock.Time {
 	for _, p := range c.open {
 		t = min(t, c.pathDeadline(p))
 	}
+	speechless := len(c.open) == 0 || c.muted(c.speaker())
 	for _, p := range c.lingering {
-		t = min(t, p.lingerDeadline(), p.ackDeadline())
+		t = min(t, p.lingerDeadline())
+		if !speechless {
+			t = min(t, p.ackDeadline())
+		}
 	}
 	if c.keys.oneRTT != nil {
 		t = min(t, c.keys.oneRTT.Timeout().OrNever())

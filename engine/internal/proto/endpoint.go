@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 
 	"github.com/tquiclab/tquiclab/engine/internal/buf"
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -177,6 +178,11 @@ func (e *Endpoint) HandleEvent(c *Conn, ev Event) {
 	case RetiredToken:
 		if e.resets[ev.Token] == c {
 			delete(e.resets, ev.Token)
+		}
+		if m := e.conns[c]; m != nil {
+			if i := slices.Index(m.tokens, ev.Token); i >= 0 {
+				m.tokens = slices.Delete(m.tokens, i, i+1)
+			}
 		}
 	case HandshakeConfirmed:
 		e.settled(c)

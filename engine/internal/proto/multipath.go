@@ -71,6 +71,9 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 		// Section 3.1: needs a connection ID of both sides for the same path ID.
 		if len(p.issued.ids) == 0 || !p.peer.begin() {
 			m.starved = true
+			if m.cidsOf != p.id {
+				m.cids = blockedFrame{}
+			}
 			m.cids, m.cidsOf = m.cids.ask(p.peer.expected()), p.id
 			return 0, ErrPathsBlocked
 		}
@@ -112,7 +115,7 @@ func (c *Conn) SetBackup(now clock.Time, id wire.PathID, backup bool) error {
 		return nil
 	}
 	p.backup = backup
-	// Section 4.3: the numbers MUST increase.
+	// draft-ietf-quic-multipath-21, section 4.3: the numbers of a path's frames MUST increase.
 	p.status = statusFrame{state: frameQueued, next: p.status.next + 1}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,10 @@ type end struct {
 	seen     map[EventKind]int
 	token    []byte // by AddressToken
 	addr     netip.AddrPort
+	more     []netip.AddrPort                  // further addresses
+	nat      map[netip.AddrPort]netip.AddrPort // what an address looks like from outside
 	drained  bool
+	closed   []wire.PathID // by PathClosed
 	readable []*Stream
 }
 
@@ -150,6 +154,8 @@ func (p *pair) events(e *end) {
 			e.token = ev.Data
 		case Drained:
 			e.drained = true
+		case PathClosed:
+			e.closed = append(e.closed, ev.Path)
 		case StreamReadable:
 			e.readable = append(e.readable, ev.Stream)
 		}
@@ -160,7 +166,7 @@ func (p *pair) events(e *end) {
 func (p *pair) send(side wire.Perspective, tr *Transmit) {
 	for b := tr.Buf; len(b) > 0; {
 		n := min(tr.Segment, len(b))
-		f := flying{to: side.Peer(), at: p.now.Add(p.delay), data: append([]byte(nil), b[:n]...), from: p.ends[side].addr, by: tr.Remote, ecn: tr.ECN}
+		f := flying{to: side.Peer(), at: p.now.Add(p.delay), data: append([]byte(nil), b[:n]...), from: p.ends[side].source(tr.Local), by: tr.Remote, ecn: tr.ECN}
 		b = b[n:]
 		p.sent++
 		copies, late := 1, time.Duration(0)
@@ -217,12 +223,35 @@ func (p *pair) step(until clock.Time) bool {
 	return true
 }
 
+// source returns where a datagram that leaves from local comes from, for its receiver.
+func (e *end) source(local netip.AddrPort) netip.AddrPort {
+	if outside, ok := e.nat[local]; ok {
+		return outside
+	}
+	if slices.Contains(e.more, local) {
+		return local
+	}
+	return e.addr
+}
+
+// inside returns which address of e a datagram to that address reaches.
+func (e *end) inside(to netip.AddrPort) (netip.AddrPort, bool) {
+	for local, outside := range e.nat {
+		if outside == to {
+			return local, true
+		}
+	}
+	_, moved := e.nat[to]
+	return to, !moved && (to == e.addr || slices.Contains(e.more, to))
+}
+
 func (p *pair) deliver(f *flying) {
 	e := p.ends[f.to]
-	if f.by != e.addr {
+	local, ok := e.inside(f.by)
+	if !ok {
 		return // nobody is there any more
 	}
-	d := &Datagram{Local: f.by, Remote: f.from, ECN: f.ecn, Data: f.data}
+	d := &Datagram{Local: local, Remote: f.from, ECN: f.ecn, Data: f.data}
 	r := e.endpoint.Handle(p.now, d)
 	if r.Conn == nil {
 		return

@@ -31,8 +31,8 @@ const unusedIDs = 2
 // connection IDs are of path 0 from then on, too, but these have their own form.
 func (c *Conn) startMultipath() {
 	if !c.local.HasMultipath || !c.peer.HasMultipath {
-		// draft-ietf-quic-multipath-21, section 2: without the parameter of both sides MUST NOT
-		// be used.
+		// draft-ietf-quic-multipath-21, section 2: without the parameter of both sides nothing
+		// of the extension MUST be used.
 		return
 	}
 	m := &c.multi
@@ -57,7 +57,8 @@ func (c *Conn) provide() {
 		c.stats.nextPath = id + 1
 	}
 	for _, p := range c.paths {
-		// Section 3.2.1: MUST NOT be issued for IDs above the peer's limit.
+		// draft-ietf-quic-multipath-21, section 3.2.1: connection IDs MUST NOT be issued for
+		// path IDs above the peer's limit.
 		if p.id > 0 && p.id <= m.peerMax && p.issued.limit == 0 && p.state != PathClosing {
 			p.issued.setPeerLimit(min(c.peer.ActiveConnectionIDLimit, unusedIDs))
 		}
@@ -208,13 +209,21 @@ func (c *Conn) growSendBuffer() {
 // closingPath returns the path to say the close on.
 func (c *Conn) closingPath() *path {
 	best := c.path0
-	if len(c.open) > 0 {
-		best = c.open[0]
-	}
-	for _, p := range c.open {
-		if p.state == PathActive && (best.state != PathActive || p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
+	for i, p := range c.open {
+		if i == 0 || p.speech() > best.speech() || (p.speech() == best.speech() && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
 			best = p
 		}
 	}
 	return best
+}
+
+// speech ranks paths by how likely it is that what is said there is heard.
+func (p *path) speech() int {
+	switch p.state {
+	case PathActive:
+		return 2
+	case PathDead:
+		return 1
+	}
+	return 0
 }

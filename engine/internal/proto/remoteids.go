@@ -76,8 +76,8 @@ func (r *remoteIDs) begin() bool {
 	return true
 }
 
-// end retires all IDs without a word: the path is abandoned (draft-ietf-quic-
-// multipath-21, section 3.4: MUST be treated as retired at once).
+// end retires all IDs without a word: the path is abandoned.
+// draft-ietf-quic-multipath-21, section 3.4: they MUST be treated as retired at once.
 func (r *remoteIDs) end() {
 	if !r.unused && r.inUse.hasToken {
 		r.emit(Event{Kind: RetiredToken, Token: r.inUse.token})

@@ -34,13 +34,26 @@ type scripted struct {
 	dst         wire.ConnID
 	src         wire.ConnID
 
+	// Of several paths: the one that 1-RTT packets go on, what is sent and heard of those
+	// beside path 0, and the connection IDs that the script gave away itself.
+	id    wire.PathID
+	more  map[wire.PathID]*numbers
+	given map[wire.ConnID]wire.PathID
+
 	got     []heard
 	dropped uint64 // packets, before the last datagram
+}
+
+// numbers are the packet numbers of a path.
+type numbers struct {
+	next, largest wire.PacketNumber // to send; heard
 }
 
 // heard is a packet from the connection under test.
 type heard struct {
 	kind   wire.PacketType
+	path   wire.PathID
+	dst    wire.ConnID // of a 1-RTT packet
 	number wire.PacketNumber
 	frames []any
 	types  []wire.FrameType
@@ -114,7 +127,12 @@ func (s *scripted) packet(kind wire.PacketType, frames ...appender) []byte {
 	const pnLen = 4
 	sp := spaceOf(kind)
 	number := s.next[sp]
-	s.next[sp]++
+	if kind == wire.PacketOneRTT && s.id > 0 {
+		number = s.of(s.id).next
+		s.of(s.id).next++
+	} else {
+		s.next[sp]++
+	}
 	var payload []byte
 	for _, f := range frames {
 		payload = f.Append(payload)
@@ -126,7 +144,7 @@ func (s *scripted) packet(kind wire.PacketType, frames ...appender) []byte {
 		k := s.real.keys.oneRTT
 		h := wire.AppendShort(nil, s.dst, k.Phase(), number, pnLen)
 		h[0] |= s.bits
-		b, err := k.Seal(append([]byte(nil), h...), h, payload, 0, number)
+		b, err := k.Seal(append([]byte(nil), h...), h, payload, s.id, number)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -263,9 +281,38 @@ func (s *scripted) openShort(p *heard, b []byte) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("too short")
 	}
-	p.number = s.decode(p.kind, truncated, n)
+	p.dst = wire.NewConnID(b[1:pnOffset])
+	p.path = s.owner(p.dst)
+	if p.path == 0 {
+		p.number = s.decode(p.kind, truncated, n)
+	} else {
+		l := &s.of(p.path).largest
+		p.number = wire.DecodePacketNumber(*l, truncated, n)
+		*l = max(*l, p.number)
+	}
 	at := pnOffset + n
-	return k.Open(s.now(), b[at:at], b[:at], b[at:], 0, p.number, b[0]>>2&1)
+	return k.Open(s.now(), b[at:at], b[:at], b[at:], p.path, p.number, b[0]>>2&1)
+}
+
+// of returns the packet numbers of a path other than 0.
+func (s *scripted) of(id wire.PathID) *numbers {
+	if s.more == nil {
+		s.more = map[wire.PathID]*numbers{}
+	}
+	n := s.more[id]
+	if n == nil {
+		n = &numbers{largest: wire.NoPacket}
+		s.more[id] = n
+	}
+	return n
+}
+
+// owner returns the path that a connection ID of the peer is of.
+func (s *scripted) owner(id wire.ConnID) wire.PathID {
+	if path, ok := s.given[id]; ok {
+		return path
+	}
+	return s.real.pathOf(id).id
 }
 
 func (s *scripted) decode(t wire.PacketType, truncated uint32, n int) wire.PacketNumber {
