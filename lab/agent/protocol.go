@@ -14,7 +14,7 @@ import (
 
 // protocolVersion changes whenever a message does. Lab and child are the same
 // program, so a difference means that the file was replaced while the lab ran.
-const protocolVersion = 2
+const protocolVersion = 3
 
 // op is what a request asks for.
 type op string
@@ -26,6 +26,7 @@ const (
 	opAccept op = "accept"
 	opDrop   op = "drop"
 	opBulk   op = "bulk"
+	opTimed  op = "timed"
 	opQuit   op = "quit"
 )
 
@@ -147,7 +148,7 @@ type Progress struct {
 	Bytes int64         `json:"bytes"` // payload written by a sender, read by a receiver
 }
 
-// Transfer is what a bulk transfer came to on one side. One that broke has
+// Transfer is what a workload came to on one side. One that broke has
 // Report.Error set.
 type Transfer struct {
 	Report workload.Report `json:"report"`
