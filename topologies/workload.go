@@ -73,6 +73,10 @@ func WorkloadOf(kind string) Workload {
 	return w
 }
 
+// Timed reports whether the workload goes by the clock: what it sends is what was asked
+// for, and no measure of what a transport can do.
+func (w Workload) Timed() bool { return w.Kind != "" && w.Kind != Bulk }
+
 // Messages returns how many requests or frames are due in all: at least one.
 func (w Workload) Messages() int64 {
 	perSecond := float64(w.PerSecond)

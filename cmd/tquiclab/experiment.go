@@ -12,6 +12,7 @@ import (
 
 // experimentFlags override a topology's experiment.
 type experimentFlags struct {
+	workloadFlags
 	engines     []string
 	duration    string
 	bytes       string
@@ -23,6 +24,7 @@ type experimentFlags struct {
 
 func (f *experimentFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.engines, "engine", nil, "engines to run, instead of the topology's: a,b or a@link")
+	f.workloadFlags.add(c)
 	c.Flags().StringVar(&f.duration, "duration", "", "how long each trial sends, such as 10s")
 	c.Flags().StringVar(&f.bytes, "bytes", "", "how much each trial sends, such as 100MB, instead of a duration")
 	c.Flags().IntVar(&f.streams, "streams", 0, "streams per connection")
@@ -48,6 +50,9 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 	if len(f.engines) > 0 {
 		x.Engines = f.engines
 	}
+	if err := f.workloadFlags.apply(&x.Workload); err != nil {
+		return err
+	}
 	if err := f.applyAmount(&x.Workload); err != nil {
 		return err
 	}
@@ -56,6 +61,7 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 		from int
 		to   *int
 	}{
+		{"parallel", f.parallel, &x.Workload.Parallel},
 		{"streams", f.streams, &x.Workload.Streams},
 		{"connections", f.connections, &x.Workload.Connections},
 		{"rounds", f.rounds, &x.Rounds},

@@ -52,6 +52,11 @@ An engine that uses several paths at once uses all links between the two nodes.
 One that uses a single path runs once on each, so that the best single path is
 measured. ENGINE@LINK or ENGINE@LINK+LINK pins an engine to links.
 
+The workload is bulk, as fast as it goes, unless the topology or --workload says
+otherwise: rpc asks at a rate, cbr sends frames that have a deadline, handshake
+sets sessions up again and again. The table then has their latencies, which count
+from when each request or frame was due (docs/TOPOLOGY.md, "The workload").
+
 With the environment variable SSLKEYLOGFILE the TLS secrets of all sessions are
 appended to the file that it names, so that a capture can be decrypted.
 
@@ -73,7 +78,8 @@ no root, no waiting. Only engines that can be simulated take part, the links do
 exactly what the topology says, and one seed gives one result. Computing takes no
 time there, so CPU figures stay empty.
 
-    sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi`,
+    sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi
+    sudo tquiclab run lte-wifi --workload cbr --rate 5mbit --deadline 200ms`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE:              func(c *cobra.Command, args []string) error { return a.runTopology(c, f, args[0]) },
@@ -106,6 +112,9 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 		return err
 	}
 	if err := f.apply(c, &t, a.loader().Engines); err != nil {
+		return err
+	}
+	if err := a.keepAble(f.experimentFlags, t.Experiment); err != nil {
 		return err
 	}
 	if f.points, err = capturePoints(f.capture, t, simulated); err != nil {
@@ -233,23 +242,11 @@ func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summar
 	if f.json {
 		return writeJSON(a.stdout, s)
 	}
-	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: workloadText(x.Workload)}); err != nil {
+	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: x.Workload.Text()}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "\nrecords: %s\n", dir)
 	return err
-}
-
-func workloadText(w topologies.Workload) string {
-	amount := topologies.FormatTime(w.Duration)
-	if w.Bytes > 0 {
-		amount = fmt.Sprintf("%d bytes", w.Bytes)
-	}
-	text := fmt.Sprintf("%s %s, %s", w.Kind, amount, plural(w.Streams, "stream"))
-	if w.Connections > 1 {
-		text += fmt.Sprintf(" on each of %d connections", w.Connections)
-	}
-	return text
 }
 
 func plural(n int, noun string) string {

@@ -29,6 +29,9 @@ type simulation struct {
 func newSimulation(r *run, arms []arm) (*simulation, error) {
 	s := &simulation{run: r}
 	var errs []error
+	if w := r.Experiment.Workload; w.Timed() {
+		return s, fmt.Errorf("a workload of kind %s cannot be simulated, only bulk can: %w: run it in a lab, with --backend auto", w.Kind, engine.ErrUnsupported)
+	}
 	for _, a := range arms {
 		if !slices.Contains(sim.Engines(), a.Engine) {
 			errs = append(errs, fmt.Errorf("%s cannot be simulated, only %s can: %w", a.Engine, strings.Join(sim.Engines(), ", "), engine.ErrUnsupported))
