@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,7 @@ func checkWorkload(w topologies.Workload) []error {
 	case topologies.Handshake:
 		errs = append(errs, handshakeOf(w, 0).Validate())
 	default:
-		errs = append(errs, fmt.Errorf("run: unknown workload %q: known are %v", w.Kind, topologies.Kinds()))
+		errs = append(errs, fmt.Errorf("run: unknown workload %q: known are %s", w.Kind, strings.Join(topologies.Kinds(), ", ")))
 	}
 	if w.Streams < 1 || w.Connections < 1 {
 		errs = append(errs, fmt.Errorf("run: a workload needs a stream and a connection: it has %d and %d", w.Streams, w.Connections))
@@ -207,4 +208,21 @@ func latency(l workload.Latency) *results.Latency {
 		return nil
 	}
 	return &results.Latency{P50: ms(l.P50), P90: ms(l.P90), P99: ms(l.P99), P999: ms(l.P999), Max: ms(l.Max)}
+}
+
+// outcomeText is what a good trial came to, in short.
+func outcomeText(t results.Trial) string {
+	p99 := ""
+	if t.Latency != nil {
+		p99 = fmt.Sprintf("p99 %.1f ms, ", t.Latency.P99)
+	}
+	switch {
+	case t.RPC != nil:
+		return fmt.Sprintf("%d of %d unanswered, %sintact", t.RPC.Unanswered, t.RPC.Requests, p99)
+	case t.CBR != nil:
+		return fmt.Sprintf("%d late and %d lost of %d frames, %sintact", t.CBR.Late, t.CBR.Lost, t.CBR.Frames, p99)
+	case t.Handshake != nil:
+		return fmt.Sprintf("%.1f sessions/s, %d failed, %sintact", t.Handshake.PerS, t.Handshake.Failed, p99)
+	}
+	return rateText(t.GoodputBPS) + ", intact"
 }
