@@ -52,10 +52,10 @@ type Trial struct {
 	RPC        *RPC       `json:"rpc,omitempty"`
 	CBR        *CBR       `json:"cbr,omitempty"`
 	Handshake  *Handshake `json:"handshake,omitempty"`
-	StallMaxMS         float64     `json:"stall_max_ms"` // longest time without a byte at the receiver
-	Sender             Usage       `json:"sender"`
-	Receiver           Usage       `json:"receiver"`
-	StolenS            float64     `json:"stolen_s"` // CPU time that the host took away during the trial
+	StallMaxMS float64    `json:"stall_max_ms"` // longest time without a byte at the receiver
+	Sender     Usage      `json:"sender"`
+	Receiver   Usage      `json:"receiver"`
+	StolenS    float64    `json:"stolen_s"` // CPU time that the host took away during the trial
 	// Changes are what the network did meanwhile, in order: at most the first 1000, all of
 	// them are in the series.
 	Changes []Change `json:"changes,omitempty"`

@@ -60,7 +60,9 @@ type Config struct {
 	// Seed is of everything random in the network and the hosts.
 	Seed uint64
 	// Bulk is the workload. Its Seed is of the data alone.
-	Bulk        workload.Bulk
+	Bulk workload.Bulk
+	// Paced, unless it is nil, is the workload in the place of Bulk.
+	Paced       *workload.Paced
 	Sender      Side
 	Connections int // 0: 1
 	// Congestion names the congestion control. Empty: the engine's default.
@@ -92,7 +94,7 @@ const defaultSetUp = 30 * time.Second
 
 // Validate returns every reason why c cannot run, joined, or nil.
 func (c Config) Validate() error {
-	errs := []error{c.Bulk.Validate()}
+	errs := []error{c.workload()}
 	if len(c.Links) > 1 {
 		errs = append(errs, fmt.Errorf("simulate over %d links: tquic uses one: %w", len(c.Links), engine.ErrUnsupported))
 	}
@@ -111,6 +113,14 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("simulate: %d connections", c.Connections))
 	}
 	return errors.Join(errs...)
+}
+
+// workload returns what is wrong with the workload.
+func (c Config) workload() error {
+	if c.Paced != nil {
+		return c.Paced.Validate()
+	}
+	return c.Bulk.Validate()
 }
 
 // Timeless reports whether a link with these impairments lets any amount of data

@@ -23,7 +23,7 @@ type PacedExchange struct {
 	seen    map[int64]bool
 	started bool
 	start   int64
-	over    bool // nobody waits any more
+	ended   int64 // when nobody waited any more; 0: not yet
 
 	delivered, late int64
 	gapFrom, gap    int64
@@ -132,7 +132,9 @@ const senderGrace = 2 * time.Second
 func (x *PacedExchange) GiveUp() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.over = true
+	if x.ended == 0 {
+		x.ended = x.now()
+	}
 }
 
 // cut reports whether a stream that broke now only says that the peer waits no longer:
@@ -140,7 +142,7 @@ func (x *PacedExchange) GiveUp() {
 func (x *PacedExchange) cut() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.over || x.role == Send && x.started && x.now() >= x.start+int64(x.plan.Duration)
+	return x.ended != 0 || x.role == Send && x.started && x.now() >= x.start+int64(x.plan.Duration)
 }
 
 // Report sums up, in session and stream order. err is what ended the exchange early.
@@ -152,7 +154,7 @@ func (x *PacedExchange) Report(err error) Report {
 	var streams []StreamReport
 	for _, f := range flows {
 		s := f.report
-		if x.over && x.role == Receive {
+		if x.ended != 0 && x.role == Receive {
 			s.Intact = s.Reason == "" // what came was right
 		}
 		streams = append(streams, s)
@@ -172,7 +174,10 @@ func (x *PacedExchange) Report(err error) Report {
 func (x *PacedExchange) pacedReport() (PacedReport, error) {
 	p := PacedReport{Kind: x.plan.Kind, Messages: x.plan.Count, Delivered: x.delivered, Late: x.late, MaxGap: time.Duration(x.gap)}
 	if x.started && x.delivered < p.Messages {
-		now := x.now()
+		now := x.ended
+		if now == 0 {
+			now = x.now()
+		}
 		p.MaxGap = max(p.MaxGap, time.Duration(now-x.gapFrom))
 		if x.plan.Kind == RPC {
 			x.addUnanswered(now)

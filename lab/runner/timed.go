@@ -70,10 +70,16 @@ func (r *field) exchange(ctx context.Context, m *measurement, pair agents, recei
 	return r.timed(ctx, m, pair, received)
 }
 
+// timedBound is how long a workload that goes by the clock may take before it is given
+// up: it gives itself up earlier.
+func timedBound(w topologies.Workload, patience time.Duration) time.Duration {
+	return w.Duration + max(drainTime, sessionBound) + patience
+}
+
 // timed runs a workload that goes by the clock on both sides.
 func (r *field) timed(ctx context.Context, m *measurement, pair agents, received *atomic.Int64) error {
 	w := r.Experiment.Workload
-	bound := w.Duration + max(drainTime, sessionBound) + r.Patience
+	bound := timedBound(w, r.Patience)
 	ctx, cancel := context.WithTimeoutCause(ctx, bound, fmt.Errorf("%s not over after %v", w.Kind, bound))
 	defer cancel()
 	side := func(p *agent.Process, node string, s agent.Side, into *agent.Transfer) func(context.Context) error {

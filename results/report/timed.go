@@ -34,8 +34,11 @@ func timedColumns(trials []results.Trial) []timedColumn {
 	latency := func(spread string) []timedColumn {
 		var c []timedColumn
 		for _, l := range [][2]string{
-			{"p50 ms", results.FigureP50}, {"p90 ms", results.FigureP90}, {"p99 ms", results.FigureP99},
-			{"p99.9 ms", results.FigureP999}, {"max ms", results.FigureMax},
+			{"p50 ms", results.FigureP50},
+			{"p90 ms", results.FigureP90},
+			{"p99 ms", results.FigureP99},
+			{"p99.9 ms", results.FigureP999},
+			{"max ms", results.FigureMax},
 		} {
 			c = append(c, timedColumn{l[0], l[1], digits3, l[1] == spread})
 		}
