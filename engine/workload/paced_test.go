@@ -175,6 +175,51 @@ func TestLateFrames(t *testing.T) {
 	}
 }
 
+// stuck is a session whose first stream takes nothing for a while, once, after so many
+// writes.
+type stuck struct {
+	engine.Session
+	after, writes atomic.Int64
+	pause         time.Duration
+}
+
+func (s *stuck) OpenStream(ctx context.Context) (engine.Stream, error) {
+	stream, err := s.Session.OpenStream(ctx)
+	return &stuckStream{stream, s}, err
+}
+
+type stuckStream struct {
+	engine.Stream
+	of *stuck
+}
+
+func (s *stuckStream) Write(b []byte) (int, error) {
+	if s.of.writes.Add(1) == s.of.after.Load() {
+		time.Sleep(s.of.pause)
+	}
+	return s.Stream.Write(b)
+}
+
+// What could not even be written in time is late: its age counts from when it was due.
+func TestBlockedSenderMakesMessagesLate(t *testing.T) {
+	for _, w := range []Paced{calls(), frames()} {
+		role := Send
+		if w.Kind == RPC {
+			role = Receive // the dialler asks
+		}
+		d, a := sessions(t, 1)
+		s := &stuck{Session: d[0], pause: 300 * time.Millisecond}
+		s.after.Store(20)
+		_, r := exchange(t, w, role, []engine.Session{s}, a)
+		if r.err != nil || r.Paced.Lost() != 0 {
+			t.Fatalf("%v: %v: %+v", w.Kind, r.err, r.Paced)
+		}
+		if p := r.Paced; p.Latency.P90 < 150*time.Millisecond || w.Kind == CBR && p.Late < 10 {
+			t.Errorf("%v: p90 %v, %d late; want the messages that were due in the 300 ms of the stop to have waited for its end", w.Kind, p.Latency.P90, p.Late)
+		}
+	}
+}
+
 // A transport that stands still for good loses what was on its way, and the exchange
 // ends all the same.
 func TestOverdueIsLost(t *testing.T) {
