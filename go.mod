@@ -3,6 +3,7 @@ module github.com/tquiclab/tquiclab
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/florianl/go-tc v0.4.8
 	github.com/google/go-cmp v0.7.0
 	github.com/google/nftables v0.3.0

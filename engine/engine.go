@@ -32,6 +32,7 @@ type Capabilities struct {
 	Multipath  bool   // one session uses several paths at once
 	Encrypted  bool   // needs Config.TLS
 	QLOG       bool   // writes the files that Config.QLOG asks for
+	BulkOnly   bool   // its sessions are Generators: nothing but bulk transfers
 	Congestion string // congestion control in use by default, e.g. "cubic"
 	Scheduler  string // scheduler in use by default over several paths; empty: it has no name
 	// Congestions and Schedulers are the names that Config takes; empty: none by name.

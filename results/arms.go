@@ -37,5 +37,6 @@ func summarizeArm(arm Arm, trials []Trial) ArmSummary {
 	}
 	s.Goodput = NewEstimate(goodputs)
 	s.AggregationBenefit = median(benefits)
+	s.Figures = summarizeFigures(trials, arm)
 	return s
 }

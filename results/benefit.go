@@ -45,7 +45,7 @@ func FillBenefit(trials []Trial) {
 	for i := range trials {
 		t := &trials[i]
 		t.AggregationBenefit = nil
-		if len(t.Arm.Paths) < 2 || !t.OK() {
+		if len(t.Arm.Paths) < 2 || !t.OK() || t.Timed() {
 			continue
 		}
 		var goodputs []float64

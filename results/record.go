@@ -45,11 +45,17 @@ type Trial struct {
 	Error              string      `json:"error,omitempty"`
 	AggregationBenefit *float64    `json:"aggregation_benefit"`
 	Paths              []TrialPath `json:"paths"`
-	Latency            *Latency    `json:"latency_ms"`
-	StallMaxMS         float64     `json:"stall_max_ms"` // longest time without a byte at the receiver
-	Sender             Usage       `json:"sender"`
-	Receiver           Usage       `json:"receiver"`
-	StolenS            float64     `json:"stolen_s"` // CPU time that the host took away during the trial
+	Latency            *Latency    `json:"latency_ms"` // of rpc, cbr and handshake
+	// LatencyHDR is all of it: an HdrHistogram of microseconds with three digits, V2
+	// compressed, in base64.
+	LatencyHDR string     `json:"latency_hdr,omitempty"`
+	RPC        *RPC       `json:"rpc,omitempty"`
+	CBR        *CBR       `json:"cbr,omitempty"`
+	Handshake  *Handshake `json:"handshake,omitempty"`
+	StallMaxMS float64    `json:"stall_max_ms"` // longest time without a byte at the receiver
+	Sender     Usage      `json:"sender"`
+	Receiver   Usage      `json:"receiver"`
+	StolenS    float64    `json:"stolen_s"` // CPU time that the host took away during the trial
 	// Changes are what the network did meanwhile, in order: at most the first 1000, all of
 	// them are in the series.
 	Changes []Change `json:"changes,omitempty"`
@@ -84,6 +90,7 @@ type TrialPath struct {
 // Latency is a distribution in milliseconds.
 type Latency struct {
 	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
 	P99  float64 `json:"p99"`
 	P999 float64 `json:"p999"`
 	Max  float64 `json:"max"`
@@ -108,6 +115,9 @@ type ArmSummary struct {
 	Failed  int      `json:"failed"` // trials that ended with an error or were not intact
 	// AggregationBenefit is the median over the rounds, where it could be computed.
 	AggregationBenefit *float64 `json:"aggregation_benefit"`
+	// Figures are those of rpc, cbr and handshake by their names, such as latency_p99_ms:
+	// medians over the rounds.
+	Figures map[string]Estimate `json:"figures,omitempty"`
 }
 
 // Estimate is a median with the bounds of its 95 % confidence interval, which

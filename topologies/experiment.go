@@ -130,38 +130,11 @@ func (d *decoder) choices(what string, f field[[]field[string]], most int, check
 	return out
 }
 
-func (d *decoder) workload(f *field[fileWorkload]) Workload {
-	w := &f.value
-	out := Workload{
-		Kind:        w.kind.or(defaultKind),
-		Duration:    w.duration.or(0),
-		Bytes:       int64(w.bytes.or(0)),
-		Streams:     int(w.streams.or(1)),
-		Connections: int(w.connections.or(1)),
-	}
-	switch {
-	case w.duration.state != absent && w.bytes.state != absent:
-		d.problem(w.bytes.place, Problem{Text: "both duration and bytes", Expected: "one of them: a trial ends after a time or after an amount"})
-	case w.duration.state == good && out.Duration == 0:
-		d.problem(w.duration.place, Problem{Text: "a duration of 0", Expected: "a time above 0, such as 10s"})
-	case w.bytes.state == good && out.Bytes == 0:
-		d.problem(w.bytes.place, Problem{Text: "0 bytes", Expected: "a size above 0, such as 100MB"})
-	case w.duration.state == absent && w.bytes.state == absent:
-		out.Duration = defaultDuration
-	}
-	return out
-}
-
 func such(words []string) string {
 	if len(words) == 0 {
 		return ""
 	}
 	return " of " + some(words)
-}
-
-// DefaultWorkload is what an experiment runs that says nothing of its workload.
-func DefaultWorkload() Workload {
-	return Workload{Kind: defaultKind, Duration: defaultDuration, Streams: 1, Connections: 1}
 }
 
 // CheckExperiment returns what is wrong with an experiment that was put into a

@@ -3,8 +3,6 @@ package topologies
 import (
 	"net/netip"
 	"time"
-
-	"github.com/tquiclab/tquiclab/emulation"
 )
 
 // Bounds of the format. The counts are sane upper bounds, not targets.
@@ -71,13 +69,6 @@ type fileExperiment struct {
 	// of the engines that take them by name
 	schedulers, congestions field[[]field[string]]
 	rounds                  field[uint64]
-}
-
-type fileWorkload struct {
-	kind                 field[string]
-	duration             field[time.Duration]
-	bytes                field[emulation.ByteCount]
-	streams, connections field[uint64]
 }
 
 // fileKeys lists the keys of a file. Profiles are handed in because the profiles
@@ -213,36 +204,6 @@ func experimentKeys() []key[fileExperiment] {
 			name: "rounds", doc: "how often every engine runs, 3 unless set",
 			schema: integerSchema(1, maxRounds).with("default", defaultRounds),
 			decode: at(func(e *fileExperiment) *field[uint64] { return &e.rounds }, integer("a number of rounds", 1, maxRounds)),
-		},
-	}
-}
-
-func workloadKeys() []key[fileWorkload] {
-	return []key[fileWorkload]{
-		{
-			name: "kind", doc: "bulk sends as fast as it can",
-			schema: wordSchema([]string{"bulk"}).with("default", defaultKind),
-			decode: at(func(w *fileWorkload) *field[string] { return &w.kind }, oneOf("workload", []string{"bulk"})),
-		},
-		{
-			name: "duration", doc: "how long to send, 10s unless this or bytes is set",
-			schema: timeSchema(),
-			decode: at(func(w *fileWorkload) *field[time.Duration] { return &w.duration }, quantity(ParseTime)),
-		},
-		{
-			name: "bytes", doc: "how much to send over all streams and connections, such as 100MB, in place of a duration",
-			schema: sizeSchema(),
-			decode: at(func(w *fileWorkload) *field[emulation.ByteCount] { return &w.bytes }, quantity(ParseSize)),
-		},
-		{
-			name: "streams", doc: "streams per connection, 1 unless set",
-			schema: integerSchema(1, maxStreams).with("default", 1),
-			decode: at(func(w *fileWorkload) *field[uint64] { return &w.streams }, integer("a number of streams", 1, maxStreams)),
-		},
-		{
-			name: "connections", doc: "connections at the same time, 1 unless set",
-			schema: integerSchema(1, maxConnections).with("default", 1),
-			decode: at(func(w *fileWorkload) *field[uint64] { return &w.connections }, integer("a number of connections", 1, maxConnections)),
 		},
 	}
 }

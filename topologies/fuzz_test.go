@@ -26,6 +26,9 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, w := range []string{"kind: rpc, rate: 100/s, size: 1KB, response: 4KB", "kind: cbr, rate: 5mbit, size: 20KB, deadline: 200ms", "kind: handshake, parallel: 8", "kind: rpc, rate: 5mbit, parallel: 2"} {
+		f.Add([]byte("name: lab\nnodes: {a: {}, b: {}}\nlinks: [{name: x, endpoints: [a, b]}]\nexperiment: {from: a, to: b, workload: {" + w + "}, engines: [tcp]}\n"))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		topology, err := Loader{}.Parse("fuzz.yaml", data)
 		if err != nil {
@@ -77,10 +80,44 @@ func checkSound(t *testing.T, topology Topology) {
 		if len(topology.PathNames(e.From, e.To)) == 0 || len(e.Engines) == 0 || e.Rounds < 1 {
 			t.Errorf("experiment %+v cannot be run", *e)
 		}
-		if w := e.Workload; (w.Duration == 0) == (w.Bytes == 0) || w.Streams < 1 || w.Connections < 1 {
+		if w := e.Workload; (w.Duration == 0) == (w.Bytes == 0) || w.Streams < 1 || w.Connections < 1 || !sensible(w) {
 			t.Errorf("workload %+v cannot be run", w)
 		}
 	}
+}
+
+// sensible reports whether a workload has what its kind needs, and no more.
+func sensible(w Workload) bool {
+	message := func(n int64) bool { return n >= minMessage && n <= maxMessage }
+	switch w.Kind {
+	case Bulk:
+		return w == Workload{Kind: Bulk, Duration: w.Duration, Bytes: w.Bytes, Streams: w.Streams, Connections: w.Connections}
+	case RPC:
+		return w.PerSecond >= 1 && w.PerSecond <= maxPerS && message(w.Size) && message(w.Response) && w.Rate == 0 && w.Deadline == 0 && w.Parallel == 0 && w.Messages() >= 1
+	case CBR:
+		return w.Rate > 0 && message(w.Size) && w.Deadline > 0 && w.Response == 0 && w.PerSecond == 0 && w.Parallel == 0 && w.Messages() >= 1
+	case Handshake:
+		return w.Parallel >= 1 && w.Streams == 1 && w.Connections == 1 && w.Size == 0
+	}
+	return false
+}
+
+func FuzzParsePace(f *testing.F) {
+	for _, text := range []string{"100/s", "1/s", "0/s", "1000000/s", "1000001/s", "+1/s", "01/s", "1.5/s", "/s", "5mbit", "unlimited", "100", "5mbit/s"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePace(text)
+		if err != nil {
+			if e, ok := errors.AsType[*QuantityError](err); !ok || e.Text == "" || e.Expected == "" {
+				t.Fatalf("%q: error is %#v, want a QuantityError that says what is expected", text, err)
+			}
+			return
+		}
+		if again, err := ParsePace(FormatPace(p)); err != nil || again != p {
+			t.Errorf("%q parses as %v, printed as %s, which parses as %v, %v", text, p, FormatPace(p), again, err)
+		}
+	})
 }
 
 func FuzzParseRate(f *testing.F)    { fuzzQuantity(f, "rate", ParseRate, FormatRate) }

@@ -105,13 +105,8 @@ func eventWords(e Event, from sources) []string {
 }
 
 func showExperiment(b *strings.Builder, e Experiment) {
-	w := e.Workload
-	amount := "duration: " + FormatTime(w.Duration)
-	if w.Bytes != 0 {
-		amount = "bytes: " + FormatSize(emulation.ByteCount(w.Bytes))
-	}
 	fmt.Fprintf(b, "experiment:\n  from: %s\n  to: %s\n", plain(e.From), plain(e.To))
-	fmt.Fprintf(b, "  workload: {kind: %s, %s, streams: %d, connections: %d}\n", plain(w.Kind), amount, w.Streams, w.Connections)
+	fmt.Fprintf(b, "  workload: %s\n", showWorkload(e.Workload))
 	fmt.Fprintf(b, "  engines: %s\n", flow(e.Engines))
 	for _, list := range []struct {
 		name  string

@@ -271,26 +271,42 @@ func drawSteps(t *rapid.T, i *emulation.Impairments) {
 
 func drawExperiment(t *rapid.T, on Link) *Experiment {
 	e := &Experiment{
-		From:    on.Endpoints[0],
-		To:      on.Endpoints[1],
-		Rounds:  rapid.IntRange(1, maxRounds).Draw(t, "rounds"),
-		Engines: []string{"tcp", "mptcp@" + on.Name}[:rapid.IntRange(1, 2).Draw(t, "engines")],
-		Workload: Workload{
-			Kind:        "bulk",
-			Streams:     rapid.IntRange(1, maxStreams).Draw(t, "streams"),
-			Connections: rapid.IntRange(1, maxConnections).Draw(t, "connections"),
-		},
+		From:     on.Endpoints[0],
+		To:       on.Endpoints[1],
+		Rounds:   rapid.IntRange(1, maxRounds).Draw(t, "rounds"),
+		Engines:  []string{"tcp", "mptcp@" + on.Name}[:rapid.IntRange(1, 2).Draw(t, "engines")],
+		Workload: drawWorkload(t),
 	}
 	if rapid.Bool().Draw(t, "choices") {
 		e.Engines = append(e.Engines, "tquic:scheduler=ecf:congestion=bbr")
 		e.Paths, e.Schedulers, e.Congestions = []string{on.Name}, []string{"minrtt", "ecf"}, []string{"1"}
 	}
-	if rapid.Bool().Draw(t, "bytes") {
-		e.Workload.Bytes = max(1, drawCount(t, mostBytes))
-	} else {
-		e.Workload.Duration = time.Duration(max(1, drawCount(t, mostTime)))
-	}
 	return e
+}
+
+func drawWorkload(t *rapid.T) Workload {
+	w := WorkloadOf(rapid.SampledFrom(Kinds()).Draw(t, "kind"))
+	w.Duration = time.Duration(max(1, drawCount(t, mostTime)))
+	message := func(name string) int64 { return int64(rapid.IntRange(minMessage, maxMessage).Draw(t, name)) }
+	if w.Kind == Handshake {
+		w.Parallel = rapid.IntRange(1, maxParallel).Draw(t, "parallel")
+		return w
+	}
+	w.Streams = rapid.IntRange(1, maxStreams).Draw(t, "streams")
+	w.Connections = rapid.IntRange(1, maxConnections).Draw(t, "connections")
+	switch w.Kind {
+	case RPC:
+		w.PerSecond, w.Size, w.Response = rapid.IntRange(1, maxPerS).Draw(t, "rate"), message("size"), message("response")
+	case CBR:
+		w.Size = message("size")
+		w.Rate = emulation.Rate(rapid.Int64Range(1, 8*maxPerS*minMessage).Draw(t, "rate"))
+		w.Deadline = time.Duration(max(1, drawCount(t, mostTime)))
+	case Bulk:
+		if rapid.Bool().Draw(t, "bytes") {
+			w.Duration, w.Bytes = 0, max(1, drawCount(t, mostBytes))
+		}
+	}
+	return w
 }
 
 func TestDiagram(t *testing.T) {

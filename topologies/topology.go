@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/netip"
-	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
 )
@@ -173,15 +172,6 @@ type Experiment struct {
 	Schedulers  []string `json:"schedulers,omitempty"`
 	Congestions []string `json:"congestions,omitempty"`
 	Rounds      int      `json:"rounds"`
-}
-
-// Workload is the traffic of a trial.
-type Workload struct {
-	Kind        string        `json:"kind"`                  // "bulk"
-	Duration    time.Duration `json:"duration_ns,omitempty"` // of the sending; exactly one of Duration and Bytes is set
-	Bytes       int64         `json:"bytes,omitempty"`       // over all streams and connections
-	Streams     int           `json:"streams"`               // per connection
-	Connections int           `json:"connections"`
 }
 
 // Hash returns the SHA-256 of the network with all defaults filled in, in hex:

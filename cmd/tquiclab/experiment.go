@@ -12,6 +12,7 @@ import (
 
 // experimentFlags override a topology's experiment.
 type experimentFlags struct {
+	workloadFlags
 	engines     []string
 	paths       []string
 	schedulers  []string
@@ -29,6 +30,7 @@ func (f *experimentFlags) add(c *cobra.Command) {
 	c.Flags().StringSliceVar(&f.paths, "paths", nil, "only paths that engines without an @ use: link,link (default all)")
 	c.Flags().StringSliceVar(&f.schedulers, "scheduler", nil, "schedulers of engines that can choose, an arm each: a,b")
 	c.Flags().StringSliceVar(&f.congestions, "congestion", nil, "congestion controls of engines that can choose, an arm each: a,b")
+	f.workloadFlags.add(c)
 	c.Flags().StringVar(&f.duration, "duration", "", "how long each trial sends, such as 10s")
 	c.Flags().StringVar(&f.bytes, "bytes", "", "how much each trial sends, such as 100MB, instead of a duration")
 	c.Flags().IntVar(&f.streams, "streams", 0, "streams per connection")
@@ -59,6 +61,9 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 			*list.to = list.from
 		}
 	}
+	if err := f.workloadFlags.apply(&x.Workload); err != nil {
+		return err
+	}
 	if err := f.applyAmount(&x.Workload); err != nil {
 		return err
 	}
@@ -67,6 +72,7 @@ func (f experimentFlags) apply(c *cobra.Command, t *topologies.Topology, engines
 		from int
 		to   *int
 	}{
+		{"parallel", f.parallel, &x.Workload.Parallel},
 		{"streams", f.streams, &x.Workload.Streams},
 		{"connections", f.connections, &x.Workload.Connections},
 		{"rounds", f.rounds, &x.Rounds},

@@ -64,6 +64,11 @@ ENGINE:congestion=NAME, behind the links if there are any, are for one engine al
 An engine that has a choice, but not that name, is an error that lists its names. One
 without a choice keeps its own, which the result says.
 
+The workload is bulk, as fast as it goes, unless the topology or --workload says
+otherwise: rpc asks at a rate, cbr sends frames that have a deadline, handshake
+sets sessions up again and again. The table then has their latencies, which count
+from when each request or frame was due (docs/TOPOLOGY.md, "The workload").
+
 With the environment variable SSLKEYLOGFILE the TLS secrets of all sessions are
 appended to the file that it names, so that a capture can be decrypted.
 
@@ -85,7 +90,8 @@ no root, no waiting. Only engines that can be simulated take part, the links do
 exactly what the topology says, and one seed gives one result. Computing takes no
 time there, so CPU figures stay empty.
 
-    sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi`,
+    sudo tquiclab run lte-wifi --duration 5s --engine quic-go-bond,mptcp,tcp@wifi
+    sudo tquiclab run lte-wifi --workload cbr --rate 5mbit --deadline 200ms`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopologies,
 		RunE:              func(c *cobra.Command, args []string) error { return a.runTopology(c, f, args[0]) },
@@ -122,6 +128,9 @@ func (a *app) runTopology(c *cobra.Command, f runFlags, name string) error {
 	}
 	if err := runner.CheckArms(a.armsConfig(f, t)); err != nil {
 		return usageError{err}
+	}
+	if err := a.keepAble(f.experimentFlags, t.Experiment); err != nil {
+		return err
 	}
 	if f.points, err = capturePoints(f.capture, t, simulated); err != nil {
 		return err
@@ -253,23 +262,11 @@ func (a *app) printSummary(f runFlags, x topologies.Experiment, s results.Summar
 	if f.json {
 		return writeJSON(a.stdout, s)
 	}
-	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: workloadText(x.Workload)}); err != nil {
+	if err := report.Table(a.stdout, s, report.Options{Width: widthOf(a.stdout), Workload: x.Workload.Text()}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "\nrecords: %s\n", dir)
 	return err
-}
-
-func workloadText(w topologies.Workload) string {
-	amount := topologies.FormatTime(w.Duration)
-	if w.Bytes > 0 {
-		amount = fmt.Sprintf("%d bytes", w.Bytes)
-	}
-	text := fmt.Sprintf("%s %s, %s", w.Kind, amount, plural(w.Streams, "stream"))
-	if w.Connections > 1 {
-		text += fmt.Sprintf(" on each of %d connections", w.Connections)
-	}
-	return text
 }
 
 func plural(n int, noun string) string {

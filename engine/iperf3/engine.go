@@ -30,7 +30,7 @@ func (iperf) Name() string { return name }
 
 // Capabilities implements engine.Engine.
 func (e iperf) Capabilities() engine.Capabilities {
-	return engine.Capabilities{Congestion: congestion, Probe: e.probe}
+	return engine.Capabilities{Congestion: congestion, BulkOnly: true, Probe: e.probe}
 }
 
 func (e iperf) probe() error {

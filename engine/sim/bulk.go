@@ -8,10 +8,10 @@ import (
 	"github.com/tquiclab/tquiclab/engine/workload"
 )
 
-// bulk is one host's part in a bulk transfer: an Application that drives the
-// workload's flows.
+// bulk is one host's part in a workload: an Application that drives its flows.
 type bulk struct {
-	books    *workload.Exchange
+	books    traffic
+	clocked  clocked
 	progress workload.Progress
 	dialler  bool
 	started  bool
@@ -24,24 +24,26 @@ type bulk struct {
 
 // flow is a workload's flow on its stream.
 type flow struct {
-	*workload.Flow
-	over bool
+	streamFlow
+	stream  *Stream
+	over    bool
+	waiting bool // a look at it is planned
 }
 
 // Connected implements Application.
 func (b *bulk) Connected(c *Conn) { b.conns = append(b.conns, c) }
 
 // request opens the dialler's streams and starts to move data.
-func (b *bulk) request(w workload.Bulk, role workload.Role) {
+func (b *bulk) request(role workload.Role, streams int) {
 	b.started = true
 	for i, c := range b.conns {
-		for j := range w.Streams {
+		for j := range streams {
 			s, err := c.OpenStream()
 			if err != nil {
 				b.fail(fmt.Errorf("stream %d of session %d: %w", j, i, err))
 				return
 			}
-			f, err := b.books.Dial(w, role, len(b.conns), workload.Place{Session: i, Stream: j})
+			f, err := b.books.dial(role, len(b.conns), workload.Place{Session: i, Stream: j})
 			if err != nil {
 				b.fail(err)
 				return
@@ -50,10 +52,12 @@ func (b *bulk) request(w workload.Bulk, role workload.Role) {
 			b.write(s)
 		}
 	}
+	b.books.start()
+	b.watch()
 }
 
-func (b *bulk) attach(s *Stream, f *workload.Flow) *flow {
-	w := &flow{Flow: f}
+func (b *bulk) attach(s *Stream, f streamFlow) *flow {
+	w := &flow{streamFlow: f, stream: s}
 	s.Value = w
 	b.flows = append(b.flows, w)
 	return w
@@ -67,8 +71,9 @@ func (b *bulk) Readable(s *Stream) {
 			b.fail(errors.New("the listener opened a stream"))
 			return
 		}
-		f = b.attach(s, b.books.Serve())
+		f = b.attach(s, b.books.serve())
 	}
+	defer b.watch()
 	for {
 		err := s.Take(f.Read)
 		switch {
@@ -118,6 +123,7 @@ func (b *bulk) write(s *Stream) {
 		f.over = true
 		b.done++
 	}
+	b.wait(f)
 }
 
 // Closed implements Application.
@@ -134,7 +140,9 @@ func (b *bulk) fail(err error) {
 }
 
 // finished reports whether this side has nothing more to do.
-func (b *bulk) finished() bool { return b.err != nil || (b.started && b.done == b.want) }
+func (b *bulk) finished() bool {
+	return b.err != nil || b.clocked.over || (b.started && b.done == b.want)
+}
 
 // Waiting says what the transfer waits for, for who finds it stuck.
 func (b *bulk) Waiting() string {

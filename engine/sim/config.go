@@ -61,7 +61,9 @@ type Config struct {
 	// Seed is of everything random in the network and the hosts.
 	Seed uint64
 	// Bulk is the workload. Its Seed is of the data alone.
-	Bulk        workload.Bulk
+	Bulk workload.Bulk
+	// Paced, unless it is nil, is the workload in the place of Bulk.
+	Paced       *workload.Paced
 	Sender      Side
 	Connections int // 0: 1
 	// Congestion and Scheduler name the congestion control and, over several links, what
@@ -111,7 +113,7 @@ func (c Config) paths() int {
 
 // Validate returns every reason why c cannot run, joined, or nil.
 func (c Config) Validate() error {
-	errs := []error{c.Bulk.Validate()}
+	errs := []error{c.workload()}
 	if len(c.Links) > maxPaths {
 		errs = append(errs, fmt.Errorf("simulate over %d links: tquic has at most %d paths: %w", len(c.Links), maxPaths, engine.ErrUnsupported))
 	}
@@ -130,6 +132,14 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("simulate: %d connections", c.Connections))
 	}
 	return errors.Join(errs...)
+}
+
+// workload returns what is wrong with the workload.
+func (c Config) workload() error {
+	if c.Paced != nil {
+		return c.Paced.Validate()
+	}
+	return c.Bulk.Validate()
 }
 
 // Timeless reports whether a link with these impairments lets any amount of data

@@ -2,7 +2,7 @@
 // both ends, in one process, without root and without waiting. A transfer of a
 // minute takes as long as its packets take to compute.
 //
-// Run is the facade that `tquiclab run --backend sim` uses: one bulk transfer over
+// Run is the facade that `tquiclab run --backend sim` uses: one workload over
 // one link or the bond of several, with the same protocol, checks and definitions as
 // engine/workload's Request and Serve. Lab is for tests and researchers: the network
 // and both hosts, driven event by event.
@@ -11,8 +11,8 @@
 // (engine/internal/proto) over engine/internal/simnet, without the driver, sockets
 // and kernel that carry it in earnest.
 //
-// Files: config.go says what to run, run.go runs it, bulk.go is the transfer as an
-// Application, report.go and sample.go what comes out; lab.go is the network and its
+// Files: config.go says what to run, run.go runs it, bulk.go is the workload as an
+// Application, traffic.go its flows and its clock, report.go and sample.go what comes out; lab.go is the network and its
 // two hosts, host.go a host, conn.go and stream.go what its Application holds,
 // stats.go a connection's statistics, route.go the paths that a client keeps over
 // several links, outage.go takes links down, identity.go the seeded certificate and

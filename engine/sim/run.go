@@ -48,18 +48,30 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 // build makes the lab.
 func (r *run) build() error {
 	for side := range r.sides {
-		b := &bulk{dialler: Side(side) == Client, want: r.Connections * r.Bulk.Streams}
-		// The clock is asked only once there is a lab.
-		b.books = workload.NewExchange(func() int64 { return int64(r.lab.network.Now()) }, &b.progress)
+		b := &bulk{dialler: Side(side) == Client, want: r.Connections * r.streams()}
+		b.books = r.traffic(&b.progress)
+		b.clocked.now = func() int64 { return int64(r.lab.network.Now()) }
+		b.clocked.after = func(d time.Duration, f func()) { r.lab.At(r.lab.Elapsed()+max(d, 0), f) }
+		if p, ok := b.books.(*pacedTraffic); ok {
+			b.clocked.paced = p.PacedExchange
+		}
 		r.sides[side] = b
 	}
 	var err error
 	r.lab, err = NewLab(LabConfig{
-		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.Bulk.Streams,
+		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.streams(),
 		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject,
 		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
 	return err
+}
+
+// streams is how many streams each connection has.
+func (c Config) streams() int {
+	if c.Paced != nil {
+		return c.Paced.Streams
+	}
+	return c.Bulk.Streams
 }
 
 // connect opens the connections. Like a real trial's, they are open on both sides
@@ -102,7 +114,7 @@ func (r *run) transfer(ctx context.Context) error {
 		role = workload.Send
 	}
 	r.sides[Server].started = true
-	r.sides[Client].request(r.Bulk, role)
+	r.sides[Client].request(role, r.streams())
 	if r.Sample != nil {
 		r.lab.At(r.began+sampleEvery, r.sample)
 	}
@@ -152,7 +164,7 @@ func (r *run) moved() []LinkCounters {
 // report sums up. err is what ended the transfer early.
 func (r *run) report(err error) Report {
 	out := Report{
-		Sender: r.sender().books.Report(err), Receiver: r.receiver().books.Report(err),
+		Sender: r.sender().books.report(err), Receiver: r.receiver().books.report(err),
 		SetUp: r.lab.Elapsed(), Events: r.lab.Events(),
 	}
 	if r.start != nil {

@@ -1,5 +1,7 @@
-// Package workload is the traffic of a trial: bulk transfers over an engine's
-// sessions, with every byte checked by the receiver.
+// Package workload is the traffic of a trial over an engine's sessions, with every byte
+// checked by the receiver: bulk transfers (Bulk, Serve), requests and frames that are due
+// by the clock (Paced, ServePaced), and set-ups of sessions (Handshake,
+// ServeHandshakes). What follows is of Bulk; the others say theirs at their types.
 //
 // It knows the engine contract and nothing of the transports behind it. The
 // dialler's side calls Bulk.Request, the listener's side Serve; either may be the
@@ -25,7 +27,9 @@
 // over a stream, exchange.go is the books of one side, flow.go the life of one
 // stream, request.go the request and the verdict on the wire, segment.go how data is
 // delimited, pattern.go what the bytes are, report.go what comes out, clock.go when
-// it happened.
+// it happened. Of a paced exchange paced.go has the plan and what comes out, pacedrun.go
+// drives the flows, pacedbooks.go is the books, pacedflow.go the life of one stream,
+// message.go the wire, latency.go the histogram. handshake.go dials, answering.go answers.
 //
 // # Invariants
 //

@@ -36,6 +36,10 @@ type Report struct {
 	// MaxGap is the longest time without a byte on any stream, from Start on. The
 	// receiver measures it.
 	MaxGap time.Duration `json:"max_gap_ns"`
+	// Paced is what the receiver of a paced exchange knows more, Handshake what the
+	// dialler of handshakes does.
+	Paced     *PacedReport     `json:"paced,omitempty"`
+	Handshake *HandshakeReport `json:"handshake,omitempty"`
 	// Error is the text of the error that ended the transfer early.
 	Error string `json:"error,omitempty"`
 }

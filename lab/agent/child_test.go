@@ -81,6 +81,7 @@ func TestConversation(t *testing.T) {
 		{"no parameters", `{"id":3,"op":"listen"}`, "read the parameters of listen"},
 		{"no sessions", `{"id":3,"op":"dial","params":{"engine":"quic-go","sessions":0}}`, "0 sessions"},
 		{"bad certificate", `{"id":3,"op":"dial","params":{"engine":"quic-go","certificate":"AAAA","sessions":1}}`, "listener's certificate"},
+		{"timed without sessions", `{"id":3,"op":"timed","params":{"side":"dialler"}}`, "there is no session"},
 		{"transfer without sessions", `{"id":3,"op":"bulk","params":{"side":"dialler"}}`, "there is no session"},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,7 @@
 //
 // Files: protocol.go has the messages, lines.go their framing; main.go the
 // child's loop, transport.go its sessions, prepared.go their first streams,
-// bulk.go its transfer, paths.go what the engine says of its paths meanwhile, drop.go how it gives up root, usage.go what it costs,
+// bulk.go its transfer, timed.go what goes by the clock, paths.go what the engine says of its paths meanwhile, drop.go how it gives up root, usage.go what it costs,
 // certificate.go whom it trusts, keylog.go where its secrets go; process.go the lab's handle, calls.go its typed
 // calls, ending.go how it ends and what its errors say, tail.go the end of
 // standard error.

@@ -76,6 +76,7 @@ type child struct {
 	listener engine.Listener
 	sessions []engine.Session
 	keyLogs  []*os.File
+	redial   func(context.Context) (engine.Session, error) // one more session; nil before dial
 	dropped  bool
 }
 
@@ -175,6 +176,8 @@ func (c *child) do(ctx context.Context, r request) (any, error) {
 		return with(r, func(p Credential) (any, error) { return nil, c.drop(p) })
 	case opBulk:
 		return with(r, func(p Bulk) (any, error) { return c.bulk(ctx, r.ID, p) })
+	case opTimed:
+		return with(r, func(p Timed) (any, error) { return c.timed(ctx, r.ID, p) })
 	}
 	return nil, fmt.Errorf("unknown operation %q", string(r.Op))
 }

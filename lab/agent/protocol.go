@@ -26,6 +26,7 @@ const (
 	opAccept op = "accept"
 	opDrop   op = "drop"
 	opBulk   op = "bulk"
+	opTimed  op = "timed"
 	opQuit   op = "quit"
 )
 
@@ -152,7 +153,7 @@ type Progress struct {
 	Paths []engine.PathStats `json:"paths,omitempty"`
 }
 
-// Transfer is what a bulk transfer came to on one side. One that broke has
+// Transfer is what a workload came to on one side. One that broke has
 // Report.Error set.
 type Transfer struct {
 	Report workload.Report `json:"report"`

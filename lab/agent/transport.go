@@ -85,8 +85,11 @@ func (c *child) dial(ctx context.Context, p Dial) error {
 	if trust.KeyLogWriter, err = c.keyLog(p.KeyLog); err != nil {
 		return fmt.Errorf("dial: %w", err)
 	}
+	c.redial = func(ctx context.Context) (engine.Session, error) {
+		return e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, Scheduler: p.Scheduler, QLOG: p.QLOG, TLS: trust})
+	}
 	for i := range p.Sessions {
-		s, err := e.Dial(ctx, engine.Config{Paths: p.Paths, Congestion: p.Congestion, Scheduler: p.Scheduler, QLOG: p.QLOG, TLS: trust})
+		s, err := c.redial(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: dial session %d of %d: %w", p.Engine, i+1, p.Sessions, err)
 		}

@@ -123,16 +123,7 @@ func (c Config) validate() error {
 	if x.Rounds < 1 {
 		errs = append(errs, fmt.Errorf("run: %d rounds are none: ask for 1 or more", x.Rounds))
 	}
-	w := x.Workload
-	if w.Kind != "bulk" {
-		errs = append(errs, fmt.Errorf("run: unknown workload %q: known is bulk", w.Kind))
-	}
-	if (w.Duration > 0) == (w.Bytes > 0) || w.Duration < 0 || w.Bytes < 0 {
-		errs = append(errs, fmt.Errorf("run: a bulk workload needs either a duration or bytes: it has %v and %d", w.Duration, w.Bytes))
-	}
-	if w.Streams < 1 || w.Connections < 1 {
-		errs = append(errs, fmt.Errorf("run: a workload needs a stream and a connection: it has %d and %d", w.Streams, w.Connections))
-	}
+	errs = append(errs, checkWorkload(x.Workload)...)
 	if len(c.paths()) == 0 {
 		errs = append(errs, fmt.Errorf("run: no path of %s leads from %q to %q or back: name two hosts with links or routers between them", c.Topology.Name, x.From, x.To))
 	}

@@ -21,6 +21,9 @@ type field struct {
 
 // newField opens what trials read from.
 func newField(r *run, arms []arm) (*field, error) {
+	if err := checkTimed(r.Config, arms); err != nil {
+		return nil, err
+	}
 	if err := checkEngines(r.Config, arms); err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func changeWords(c results.Change) string {
 
 // doneText is the line that a trial leaves behind where there is no terminal.
 func doneText(p Progress) string {
-	outcome := rateText(p.Done.GoodputBPS) + ", intact"
+	outcome := outcomeText(*p.Done)
 	if !p.Done.OK() {
 		outcome = "failed: " + p.Done.Error
 	}

@@ -233,7 +233,7 @@ func TestConfigSaysEverythingThatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"no lab", "no results folder", "no agent command", "no engine", "0 rounds", "unknown workload", "duration or bytes", "stream and a connection", "no path"} {
+	for _, want := range []string{"no lab", "no results folder", "no agent command", "no engine", "0 rounds", "unknown workload", "stream and a connection", "no path"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q:\n%v", want, err)
 		}

@@ -15,6 +15,7 @@ import (
 type measurement struct {
 	planned
 	from, to         string // nodes: who sends, who receives
+	workload         topologies.Workload
 	failure          error
 	sender, receiver agent.Transfer
 	received         int64          // bytes, the receiver's last word
@@ -36,9 +37,13 @@ func (m *measurement) trial() results.Trial {
 		StolenS: m.stolen,
 		Changes: m.changes.recorded(),
 	}
-	if m.failure != nil {
+	switch {
+	case m.failure != nil:
 		t.Error = m.failure.Error()
-	} else {
+		m.addTimed(&t, m.workload)
+	case m.workload.Timed():
+		m.judgeTimed(&t, m.workload)
+	default:
 		m.judge(&t)
 	}
 	if m.totals != nil {

@@ -30,6 +30,9 @@ type simulation struct {
 func newSimulation(r *run, arms []arm) (*simulation, error) {
 	s := &simulation{run: r}
 	var errs []error
+	if w := r.Experiment.Workload; w.Kind == topologies.Handshake {
+		return s, fmt.Errorf("a workload of kind %s cannot be simulated: %w: run it in a lab, with --backend auto", w.Kind, engine.ErrUnsupported)
+	}
 	for _, a := range arms {
 		if !slices.Contains(sim.Engines(), a.Engine) {
 			errs = append(errs, fmt.Errorf("%s cannot be simulated, only %s can: %w", a.Engine, strings.Join(sim.Engines(), ", "), engine.ErrUnsupported))
@@ -70,6 +73,10 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 		KeepAlive:   simulatedKeepAlive,
 		SetUp:       s.Patience,
 		Bound:       transferBound(w, p.arm.paths, s.Experiment.To, s.Patience),
+	}
+	if w.Timed() {
+		c.Paced = new(pacedOf(w, s.Seed+uint64(p.round)))
+		c.Bound = timedBound(w, s.Patience)
 	}
 	if s.Experiment.From == s.dialler {
 		c.Sender = sim.Client
@@ -131,7 +138,7 @@ func (s *simulation) trial(ctx context.Context, p planned) (results.Trial, error
 	if err != nil {
 		return results.Trial{}, err
 	}
-	m := measurement{planned: p, from: s.Experiment.From, to: s.Experiment.To}
+	m := measurement{planned: p, from: s.Experiment.From, to: s.Experiment.To, workload: s.Experiment.Workload}
 	var sampled samples
 	var dropped simulatedDrops
 	if s.Drops {

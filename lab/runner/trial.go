@@ -46,7 +46,7 @@ func (r *field) trial(ctx context.Context, p planned) (results.Trial, error) {
 	if err != nil {
 		return results.Trial{}, err
 	}
-	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To}
+	m := measurement{planned: p, from: r.Experiment.From, to: r.Experiment.To, workload: r.Experiment.Workload}
 	taken, err := r.startCapture(p)
 	if err != nil {
 		return results.Trial{}, errors.Join(err, series.Close())
@@ -90,7 +90,7 @@ func (r *field) setUp(ctx context.Context, m *measurement, keyLog string, pair *
 	if err := r.connect(ctx, p.arm, traces{qlog, keyLog}, pair); err != nil {
 		return err
 	}
-	if r.Drop == nil {
+	if r.Drop == nil || needsRoot(r.Experiment.Workload) {
 		return nil
 	}
 	return errors.Join(pair.dialler.Drop(ctx, *r.Drop), pair.listener.Drop(ctx, *r.Drop))
@@ -226,7 +226,7 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = errors.Join(err, stopErr)
 		return nil
 	}
-	m.failure = r.bulk(ctx, m, pair, &received, &said)
+	m.failure = r.exchange(ctx, m, pair, &received, &said)
 	m.received = received.Load()
 	m.changes.stop() // the last sample has all
 	m.totals, err = s.Stop()

@@ -24,7 +24,12 @@ func Table(w io.Writer, s results.Summary, o Options) error {
 	} else {
 		var n notes
 		best := bestSingle(s.Arms)
-		lines = append(lines, armsGrid(s, best, &n).layout(o.Width)...)
+		if columns := timedColumns(s.Trials); columns != nil {
+			best = -1
+			lines = append(lines, timedGrid(s, columns, &n).layout(o.Width)...)
+		} else {
+			lines = append(lines, armsGrid(s, best, &n).layout(o.Width)...)
+		}
 		lines = append(lines, "")
 		lines = append(lines, n.lines(best, o.Width)...)
 	}

@@ -132,6 +132,42 @@ func wideNames() results.Summary {
 	return r.end()
 }
 
+// timed is two rounds of a workload that goes by the clock; what fills in a trial's part.
+func timed(what func(t *results.Trial, k float64)) results.Summary {
+	r := newRun("lte-wifi")
+	for round, shift := range []float64{1, 1.5} {
+		for _, engine := range []string{"tquic", "tcp"} {
+			t := r.trial(round+1, engine, 5, "lte+wifi", 0.4, 0.6)
+			if engine == "tcp" {
+				shift *= 3
+			}
+			t.Latency = &results.Latency{P50: 12.3 * shift, P90: 20 * shift, P99: 99.9 * shift, P999: 150 * shift, Max: 200 * shift}
+			what(t, shift)
+		}
+	}
+	failed := r.trial(2, "quic-go", 0, "lte")
+	failed.Intact, failed.Error = false, "message 7 is wrong"
+	return r.end()
+}
+
+func requests() results.Summary {
+	return timed(func(t *results.Trial, k float64) {
+		t.RPC = &results.RPC{Requests: 100_000, Answered: 99_999, Unanswered: 1, GapMaxMS: 50 * k}
+	})
+}
+
+func frames() results.Summary {
+	return timed(func(t *results.Trial, k float64) {
+		t.CBR = &results.CBR{Frames: 1000, Delivered: 999, Late: int64(10 * k), Lost: 1, DeadlineMS: 200, GapMaxMS: 50 * k}
+	})
+}
+
+func sessions() results.Summary {
+	return timed(func(t *results.Trial, k float64) {
+		t.Handshake = &results.Handshake{Done: 100, Failed: 1, PerS: 30 / k, Parallel: 2, Dial: &results.Latency{P50: 10 * k}, GapMaxMS: 50 * k}
+	})
+}
+
 func TestTable(t *testing.T) {
 	const workload = "bulk 10s, 1 stream"
 	tests := []struct {
@@ -150,6 +186,10 @@ func TestTable(t *testing.T) {
 		{"simulated", simulated(), Options{Workload: workload}},
 		{"wide-names", wideNames(), Options{}},
 		{"wide-names-100", wideNames(), Options{Width: 100}},
+		{"rpc", requests(), Options{Workload: "rpc 10s, 100/s of 1KB for 4KB, 1 stream"}},
+		{"cbr", frames(), Options{Workload: "cbr 10s, 5mbit in frames of 20KB, deadline 200ms, 1 stream"}},
+		{"cbr-80", frames(), Options{Width: 80}},
+		{"handshake", sessions(), Options{Workload: "handshake 10s, 2 at a time"}},
 		{"no-trials", results.Summary{Lab: "lte-wifi", Backend: "relay", Warnings: []string{"interrupted"}}, Options{}},
 	}
 	for _, tt := range tests {
@@ -193,7 +233,7 @@ func checkLines(t *testing.T, text string, limit int) {
 // A folder may hold anything: no summary makes the table panic, and no text of one
 // reaches the terminal with its control characters.
 func FuzzTable(f *testing.F) {
-	for _, s := range []results.Summary{threeRounds(), failures(), settingsDiffer(), {}} {
+	for _, s := range []results.Summary{threeRounds(), failures(), settingsDiffer(), requests(), frames(), sessions(), {}} {
 		data, err := json.Marshal(s)
 		if err != nil {
 			f.Fatal(err)
