@@ -190,7 +190,7 @@ func TestTimedTrialRecord(t *testing.T) {
 			t.Errorf("%s: error %q, figures %+v; want %q, and the figures all the same", name, got.Error, got.CBR, test.want)
 		}
 	}
-	if warnings := trialWarnings(m.trial(), 1); slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, "carried nothing") }) {
+	if warnings := trialWarnings(m.trial(), "round 1, tquic", 1); slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, "carried nothing") }) {
 		t.Errorf("warnings %q: little traffic may use one path", warnings)
 	}
 }
