@@ -80,7 +80,7 @@ func TestChainIsTheModels(t *testing.T) {
 // TestPacketsForBurst says that so many packets are enough, and that a quarter of them
 // are not. The seeds are fixed.
 func TestPacketsForBurst(t *testing.T) {
-	const runs = 200
+	const runs = 100
 	for _, c := range chains {
 		within := func(n int) (hits int) {
 			for seed := range uint64(runs) {

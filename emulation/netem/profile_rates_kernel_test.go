@@ -112,7 +112,7 @@ func feed(streams []*stream) {
 		s.left, s.sent = nil, s.r.state(1).Counters.SentPackets
 		s.fill(time.Now())
 	}
-	for now, ended := start, false; !ended && now.Sub(start) < 3*rateWindow; now = time.Now() {
+	for now, ended := start, false; !ended && now.Sub(start) < 4*rateWindow; now = time.Now() {
 		ended = true
 		for _, s := range streams {
 			s.topUp(now)
@@ -135,7 +135,7 @@ func (s *stream) fill(now time.Time) {
 
 // topUp sends a tenth more than may have left. What does not fit is dropped.
 func (s *stream) topUp(now time.Time) {
-	const mostDry = rateWindow / 500
+	const mostDry = rateWindow / 250
 	since := now.Sub(s.fed)
 	if since < s.slack/4 {
 		return
