@@ -47,11 +47,9 @@ func (a *aggregate) estimate(paths []View, g group) {
 	}
 	for i := range paths {
 		v := &paths[i]
-		switch {
-		case !g.has(v):
-		case i < maxPaths && raised[i] || sum <= 0: // of no path the rate is known
+		if i < maxPaths && raised[i] || sum <= 0 { // or of no path the rate is known
 			a.weigh(i, least, v)
-		default:
+		} else {
 			a.weigh(i, v.rate()/sum*rest, v)
 		}
 	}

@@ -10,6 +10,10 @@ import (
 func TestAggregateShares(t *testing.T) {
 	unshown := func(v View) View { v.Rate = 0; return v }
 	idle := func(v View) View { v.Rate, v.InFlight = v.Rate/100, 0; return v }
+	sixSlow := []View{path(0, 10*ms, 1000*mbit)}
+	for id := range wire.PathID(6) {
+		sixSlow = append(sixSlow, path(id+1, 10*ms, 40*mbit))
+	}
 	tests := []struct {
 		name  string
 		paths []View
@@ -23,6 +27,7 @@ func TestAggregateShares(t *testing.T) {
 		{"a window per round trip when no rate is known", []View{unshown(path(0, 80*ms, 300*mbit)), unshown(path(1, 10*ms, 100*mbit))}, []float64{3, 1}},
 		{"every path has 5 %", []View{path(0, 10*ms, 1000*mbit), path(1, 10*ms, mbit)}, []float64{0.95, 0.05}},
 		{"two of three do", []View{path(0, 10*ms, mbit), path(1, 10*ms, 1000*mbit), path(2, 10*ms, mbit)}, []float64{0.05, 0.9, 0.05}},
+		{"six of seven do", sixSlow, []float64{0.7, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05}},
 		{"an unmeasured path has, too", []View{wifi(0), unmeasured(1)}, []float64{0.95, 0.05}},
 		{"unmeasured all", []View{unmeasured(0), unmeasured(1)}, []float64{1, 1}},
 		{"a path that was given little is not thought slow", []View{path(0, 10*ms, 100*mbit), idle(path(1, 10*ms, 100*mbit))}, []float64{1, 1}},

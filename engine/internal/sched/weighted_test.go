@@ -85,6 +85,8 @@ func TestWeightedJoin(t *testing.T) {
 	wantParts(t, share(t, s, paths, 1<<20, dgram), 1, 1, 2)
 	share(t, s, paths[1:], 50<<20, dgram)
 	wantParts(t, share(t, s, paths, 1<<20, dgram), 1, 1, 2)
+	wantParts(t, share(t, s, paths[:2], 1<<20, dgram), 1, 1) // as many, but others
+	wantParts(t, share(t, s, paths[1:], 1<<20, dgram), 1, 2)
 	s.OnSent(77, dgram) // a path that is gone
 }
 
