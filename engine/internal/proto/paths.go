@@ -210,7 +210,7 @@ func (c *Conn) growSendBuffer() {
 func (c *Conn) closingPath() *path {
 	best := c.path0
 	for i, p := range c.open {
-		if i == 0 || p.speech() > best.speech() || (p.speech() == best.speech() && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
+		if i == 0 || c.speech(p) > c.speech(best) || (c.speech(p) == c.speech(best) && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
 			best = p
 		}
 	}
@@ -218,12 +218,14 @@ func (c *Conn) closingPath() *path {
 }
 
 // speech ranks paths by how likely it is that what is said there is heard.
-func (p *path) speech() int {
-	switch p.state {
-	case PathActive:
+func (c *Conn) speech(p *path) int {
+	switch {
+	case c.muted(p):
+		return 0
+	case p.state == PathActive:
+		return 3
+	case p.state == PathDead:
 		return 2
-	case PathDead:
-		return 1
 	}
-	return 0
+	return 1
 }
