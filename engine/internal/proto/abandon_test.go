@@ -171,9 +171,12 @@ func TestFramesOfAnAbandonedPath(t *testing.T) {
 		s.home().sends(wire.PathAbandon{Path: 1})
 		issued, spare := len(p.issued.ids), len(p.peer.spare)
 		for _, f := range []appender{
-			s.newPathID(1, 9, 9), wire.RetireConnectionID{Path: 1, Multipath: true, Sequence: 0},
-			wire.RetireConnectionID{Path: 1, Multipath: true, Sequence: 1}, wire.PathStatus{Path: 1, Sequence: 9},
-			wire.PathAbandon{Path: 1}, pathAck(1, 0, s.of(1).largest),
+			s.newPathID(1, 9, 9),
+			wire.RetireConnectionID{Path: 1, Multipath: true, Sequence: 0},
+			wire.RetireConnectionID{Path: 1, Multipath: true, Sequence: 1},
+			wire.PathStatus{Path: 1, Sequence: 9},
+			wire.PathAbandon{Path: 1},
+			pathAck(1, 0, s.of(1).largest),
 		} {
 			s.sends(f)
 			s.wantFine()

@@ -124,7 +124,7 @@ func (s *scripted) validates(p *path) {
 	if !ok {
 		s.t.Fatalf("no challenge came on path %d, but %v", p.id, s.heard())
 	}
-	s.sends(wire.PathResponse{Data: f.Data}, wire.Padding{Size: 1150})
+	s.sends(wire.PathResponse(f), wire.Padding{Size: 1150})
 }
 
 // pathAck acknowledges packets of a path.

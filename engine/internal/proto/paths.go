@@ -49,6 +49,7 @@ func (c *Conn) provide() {
 	m := &c.multi
 	next := c.paths[len(c.paths)-1].id + 1
 	next = max(next, c.stats.nextPath)
+	// Section 3.4: an ID MUST NOT be used again, once its path was abandoned.
 	for id := next; id <= m.localMax; id++ {
 		p := &path{id: id, large: wire.NoPacket}
 		p.issued.initPath(id, c.newID, c.emit)
@@ -137,7 +138,8 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	i, _ := slices.BinarySearchFunc(c.open, p.id, func(o *path, id wire.PathID) int { return int(int64(o.id) - int64(id)) })
 	c.open = slices.Insert(c.open, i, p)
 	if c.knownTuple(p, at) {
-		// Section 3.1: an address that was validated needs no validation again.
+		// draft-ietf-quic-multipath-21, section 3.1: the address MUST be validated, by both
+		// sides, unless it was before.
 		p.amp.validate()
 		c.validated(now, p)
 		return
