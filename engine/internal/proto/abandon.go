@@ -34,7 +34,9 @@ const lingerPTOs = 3
 const maxGone = 64
 
 // abandon gives a path up: nothing leaves on it any more, what it owes is sent again on
-// another one, and the peer is told.
+// another one, and the peer is told. draft-ietf-quic-multipath-21, section 3.4: it MUST be,
+// whatever the reason; section 3.4.3: packets that are not acknowledged MUST be considered
+// lost when the path's state goes, which is done at once.
 func (c *Conn) abandon(now clock.Time, p *path, code wire.ErrorCode) {
 	if p.state == PathClosing {
 		return

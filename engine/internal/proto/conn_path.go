@@ -19,6 +19,9 @@ func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, m
 	if c.side == wire.Client || !moves || !c.confirmed {
 		return
 	}
+	// draft-ietf-quic-multipath-21, section 3.1: this MUST be taken for a migration of the
+	// path, and all connection IDs MUST be of its path ID: p.peer has no others. RFC 9000 has
+	// the rest.
 	if p.state == PathValidating {
 		// No address of this path is known to be the peer's yet: there is none to go back to,
 		// nor to ask.
@@ -32,7 +35,7 @@ func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, m
 		return
 	}
 	if dst != p.usedID {
-		// Section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
+		// RFC 9000, section 9.5: a peer that moved on purpose uses another connection ID, and so MUST
 		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
 		// there (section 9.3).
 		if _, ok := p.peer.next(); !ok {

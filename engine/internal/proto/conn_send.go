@@ -257,7 +257,8 @@ func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketT
 	m.data = m.data || (probe && !c.doubts(p, sp))
 	ping := probe // RFC 9002, section 6.2.4: a probe MUST elicit an acknowledgement
 	if kind != wire.PacketZeroRTT && (s.acks.due(now) || (m.data && s.acks.pending() && c.wantsIn(p, kind))) {
-		ping = ping || s.acks.wantsPing()
+		// A peer that never answers must not fill more than the window with these.
+		ping = ping || (s.acks.wantsPing() && p.det.BytesInFlight() < p.det.State().Window)
 		s.acks.append(now, &w, ackDelayExponent, c.pathAcks(kind), p.id)
 	}
 	if c.multi.on && kind == wire.PacketOneRTT {

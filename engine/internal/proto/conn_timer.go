@@ -21,11 +21,10 @@ func (c *Conn) NextTimeout() clock.Time {
 	for _, p := range c.open {
 		t = min(t, c.pathDeadline(p))
 	}
-	speechless := len(c.open) == 0 || c.muted(c.speaker())
 	for _, p := range c.lingering {
 		t = min(t, p.lingerDeadline())
-		if !speechless {
-			t = min(t, p.ackDeadline())
+		if p.ackDeadline() < t && !c.muted(c.speaker()) {
+			t = p.ackDeadline()
 		}
 	}
 	if c.keys.oneRTT != nil {
@@ -41,6 +40,9 @@ func (c *Conn) pathDeadline(p *path) clock.Time {
 		p.blockedUntil.OrNever(), c.suspectDeadline(p),
 	)
 	muted := c.muted(p)
+	if p.mute() {
+		muted = c.muted(c.speaker()) // it acknowledges for p
+	}
 	for i := range p.spaces {
 		if s := &p.spaces[i]; !s.discarded && !muted {
 			t = min(t, s.acks.deadline())

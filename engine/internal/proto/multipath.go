@@ -64,11 +64,12 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 		return 0, errors.New("open a path: the server does not allow it to this address")
 	}
 	for _, p := range c.paths {
-		// Section 3.2.1: IDs SHOULD be used without gaps.
+		// draft-ietf-quic-multipath-21, section 3.2.1: IDs SHOULD be used without gaps.
 		if p.state != PathUnused || p.id > min(m.localMax, m.peerMax) {
 			continue
 		}
-		// Section 3.1: needs a connection ID of both sides for the same path ID.
+		// Section 3.1: a connection ID of an unused path ID MUST be used, and both sides must
+		// have given one for it.
 		if len(p.issued.ids) == 0 || !p.peer.begin() {
 			m.starved = true
 			if m.cidsOf != p.id {

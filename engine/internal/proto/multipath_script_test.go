@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -125,7 +124,7 @@ func (s *scripted) validates(p *path) {
 	if !ok {
 		s.t.Fatalf("no challenge came on path %d, but %v", p.id, s.heard())
 	}
-	s.sends(wire.PathResponse{Data: f.Data}, wire.Padding{Size: 1150})
+	s.sends(wire.PathResponse(f), wire.Padding{Size: 1150})
 }
 
 // pathAck acknowledges packets of a path.
@@ -133,16 +132,28 @@ func pathAck(id wire.PathID, first, last wire.PacketNumber) appender {
 	return bytesFrame(wire.AppendAck(nil, wire.Ack{Path: id, Multipath: true}, []wire.Range{{Smallest: first, Largest: last}}))
 }
 
-// acksAll acknowledges everything that was sent on the paths, those skipped aside.
+// acksAll acknowledges everything that was heard on the paths and was not acknowledged so.
 func (s *scripted) acksAll(ids ...wire.PathID) {
 	s.t.Helper()
 	for _, id := range ids {
-		last := s.largest[recovery.SpaceApplication]
-		if id > 0 {
-			last = s.of(id).largest
+		var ranges []wire.Range // of single packets: descending, and as many as fit
+		var rest []packetOf
+		for _, p := range slices.Backward(s.owed) {
+			switch n := len(ranges); {
+			case p.path != id || n == 200:
+				rest = append(rest, p)
+			case n > 0 && ranges[n-1].Smallest == p.number+1:
+				ranges[n-1].Smallest--
+			case n > 0 && ranges[n-1].Smallest <= p.number:
+				rest = append(rest, p) // out of order: the next time
+			default:
+				ranges = append(ranges, wire.Range{Smallest: p.number, Largest: p.number})
+			}
 		}
-		if last != wire.NoPacket {
-			s.sends(pathAck(id, 0, last))
+		slices.Reverse(rest)
+		s.owed = rest
+		if len(ranges) > 0 {
+			s.sends(bytesFrame(wire.AppendAck(nil, wire.Ack{Path: id, Multipath: true}, ranges)))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"math/big"
 	"math/rand/v2"
@@ -341,14 +342,21 @@ func testTLS(t testing.TB) (server, client *tls.Config) {
 
 // timers names a connection's deadlines.
 func (c *Conn) timers() map[string]clock.Time {
-	p := c.path0
 	m := map[string]clock.Time{
-		"recovery": p.det.Timeout(), "idle": c.idle.deadline(c.pto()), "keep-alive": c.idle.keepAliveDeadline(),
-		"handshake": c.handshakeBy, "challenge": p.challenge.deadline(), "leaving": p.leaving.deadline(),
-		"mtu": p.mtu.deadline(), "pacing": p.blockedUntil, "early": c.keys.earlyUntil,
+		"idle": c.idle.deadline(c.pto()), "keep-alive": c.idle.keepAliveDeadline(),
+		"handshake": c.handshakeBy, "early": c.keys.earlyUntil,
 	}
-	for i := range p.spaces {
-		m["ack "+string('0'+rune(i))] = p.spaces[i].acks.deadline()
+	for _, p := range c.paths {
+		name := func(of string) string { return fmt.Sprintf("path %d (%v) %s", p.id, p.state, of) }
+		m[name("linger")] = p.lingerDeadline()
+		if p.det == nil {
+			continue
+		}
+		m[name("recovery")], m[name("challenge")], m[name("leaving")] = p.det.Timeout(), p.challenge.deadline(), p.leaving.deadline()
+		m[name("mtu")], m[name("pacing")], m[name("suspect")] = p.mtu.deadline(), p.blockedUntil, c.suspectDeadline(p)
+		for i := range p.spaces {
+			m[name(fmt.Sprintf("ack %d", i))] = p.spaces[i].acks.deadline()
+		}
 	}
 	if c.keys.oneRTT != nil {
 		m["keys"] = c.keys.oneRTT.Timeout()

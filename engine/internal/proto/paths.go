@@ -49,6 +49,7 @@ func (c *Conn) provide() {
 	m := &c.multi
 	next := c.paths[len(c.paths)-1].id + 1
 	next = max(next, c.stats.nextPath)
+	// Section 3.4: an ID MUST NOT be used again, once its path was abandoned.
 	for id := next; id <= m.localMax; id++ {
 		p := &path{id: id, large: wire.NoPacket}
 		p.issued.initPath(id, c.newID, c.emit)
@@ -137,7 +138,8 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	i, _ := slices.BinarySearchFunc(c.open, p.id, func(o *path, id wire.PathID) int { return int(int64(o.id) - int64(id)) })
 	c.open = slices.Insert(c.open, i, p)
 	if c.knownTuple(p, at) {
-		// Section 3.1: an address that was validated needs no validation again.
+		// draft-ietf-quic-multipath-21, section 3.1: the address MUST be validated, by both
+		// sides, unless it was before.
 		p.amp.validate()
 		c.validated(now, p)
 		return
@@ -210,7 +212,7 @@ func (c *Conn) growSendBuffer() {
 func (c *Conn) closingPath() *path {
 	best := c.path0
 	for i, p := range c.open {
-		if i == 0 || p.speech() > best.speech() || (p.speech() == best.speech() && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
+		if i == 0 || c.speech(p) > c.speech(best) || (c.speech(p) == c.speech(best) && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
 			best = p
 		}
 	}
@@ -218,12 +220,14 @@ func (c *Conn) closingPath() *path {
 }
 
 // speech ranks paths by how likely it is that what is said there is heard.
-func (p *path) speech() int {
-	switch p.state {
-	case PathActive:
+func (c *Conn) speech(p *path) int {
+	switch {
+	case c.muted(p):
+		return 0
+	case p.state == PathActive:
+		return 3
+	case p.state == PathDead:
 		return 2
-	case PathDead:
-		return 1
 	}
-	return 0
+	return 1
 }

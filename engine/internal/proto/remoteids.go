@@ -104,7 +104,8 @@ func (r *remoteIDs) setResetToken(t wire.ResetToken) {
 func (r *remoteIDs) current() wire.ConnID { return r.inUse.id }
 
 // next retires the ID in use and returns another, for packets between other
-// addresses (RFC 9000, section 9.5). It returns false when the peer gave no other
+// addresses (RFC 9000, section 9.5). draft-ietf-quic-multipath-21, section 3.2.2: it MUST be
+// one of the same path ID; there are no others here. It returns false when the peer gave no other
 // one, or has yet to acknowledge too many retirements. A peer without connection IDs
 // keeps having none.
 func (r *remoteIDs) next() (wire.ConnID, bool) {

@@ -39,6 +39,7 @@ type scripted struct {
 	id    wire.PathID
 	more  map[wire.PathID]*numbers
 	given map[wire.ConnID]wire.PathID
+	owed  []packetOf // 1-RTT packets not acknowledged by acksAll
 
 	got     []heard
 	dropped uint64 // packets, before the last datagram
@@ -47,6 +48,12 @@ type scripted struct {
 // numbers are the packet numbers of a path.
 type numbers struct {
 	next, largest wire.PacketNumber // to send; heard
+}
+
+// packetOf is a packet of a path.
+type packetOf struct {
+	path   wire.PathID
+	number wire.PacketNumber
 }
 
 // heard is a packet from the connection under test.
@@ -191,7 +198,7 @@ func (s *scripted) waits(d time.Duration) {
 	until := s.now().Add(d)
 	for n := 0; s.conn.NextTimeout() <= until; n++ {
 		if n > 100_000 {
-			s.t.Fatal("timers that never end")
+			s.t.Fatalf("timers that never end: %v at %v, heard %v", s.conn.timers(), s.now(), s.heard()[max(0, len(s.heard())-1000):])
 		}
 		s.pair.now = max(s.now(), s.conn.NextTimeout())
 		s.conn.HandleTimeout(s.now())
@@ -239,6 +246,9 @@ func (s *scripted) read(b []byte, to tuple) {
 		}
 		if err != nil {
 			continue // of a level that the peer has no keys for
+		}
+		if p.kind == wire.PacketOneRTT {
+			s.owed = append(s.owed, packetOf{p.path, p.number})
 		}
 		for len(plain) > 0 {
 			t, f, n, err := wire.ParseFrame(plain)
