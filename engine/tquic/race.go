@@ -16,12 +16,9 @@ import (
 // too: RFC 8305, section 5, recommends 250 ms as the delay between attempts.
 const stagger = 250 * time.Millisecond
 
-// codeLostRace closes connections that another path's was faster than. A listener that
-// still accepts one drops it.
-const codeLostRace = 0x6c6f7374
-
-// race dials over the first path, and over the next ones as long as none answers. The
-// first connection that is complete wins, and gets paths over all the others.
+// race is the dialling of a session: over the first path, and over the next ones as
+// long as none answers. The first connection that is complete wins, and gets paths over
+// all the others. Those that lose are closed; a listener accepts none that is closed.
 type race struct {
 	paths    []engine.Path
 	config   *Config
@@ -69,7 +66,7 @@ func (r *race) await(ctx context.Context) (attempt, error) {
 		cancel()
 		for range r.running { // each loser ends at once
 			if a := <-r.results; a.conn != nil {
-				a.conn.driver.Close(codeLostRace, "another path was faster")
+				a.conn.driver.Close(0, "another path was faster")
 			}
 		}
 	}()

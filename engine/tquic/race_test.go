@@ -77,6 +77,27 @@ func TestDialWithADeadFirstPath(t *testing.T) {
 	}
 }
 
+// Paths from several addresses to one are told apart by where they begin.
+func TestPathsToOneAddress(t *testing.T) {
+	l, c := twoAddresses(t)
+	c.Paths[1].Remote = c.Paths[0].Remote
+	d, err := tquic.NewEngine().Dial(testContext(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	a, err := l.Accept(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	exchange(t, d, a)
+	<-ticks(t, func() bool {
+		p := d.Stats().Paths
+		return len(p) == 2 && p[0].ReceivedPackets > 0 && p[1].ReceivedPackets > 0
+	})
+}
+
 // exchange carries a byte from the dialler to the listener.
 func exchange(t *testing.T, d, a engine.Session) {
 	t.Helper()
@@ -119,7 +140,7 @@ func TestDialWithDeadPaths(t *testing.T) {
 	}
 }
 
-// A connection that lost its dialler's race is no session.
+// A connection that lost its dialler's race, and is closed, is no session.
 func TestLosersAreNotAccepted(t *testing.T) {
 	l, c := twoAddresses(t)
 	alpn := c.TLS.Clone()
@@ -128,7 +149,7 @@ func TestLosersAreNotAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loser.CloseWithError(0x6c6f7374, "another path was faster")
+	loser.Close()
 	time.Sleep(50 * time.Millisecond) // too short a time: the loser is accepted, as it may be
 	d, err := tquic.NewEngine().Dial(testContext(t), c)
 	if err != nil {

@@ -18,16 +18,11 @@ type labListener struct {
 }
 
 func (l *labListener) Accept(ctx context.Context) (engine.Session, error) {
-	for {
-		conn, err := l.tquic.Accept(ctx)
-		if err != nil {
-			return nil, wrap(err)
-		}
-		if e, ok := errors.AsType[*ApplicationError](conn.Err()); ok && e.Remote && e.Code == codeLostRace {
-			continue // nobody is there
-		}
-		return &session{conn: conn, paths: l.paths}, nil
+	conn, err := l.tquic.Accept(ctx)
+	if err != nil {
+		return nil, wrap(err)
 	}
+	return &session{conn: conn, paths: l.paths}, nil
 }
 
 func (l *labListener) Paths() []engine.Path { return append([]engine.Path(nil), l.paths...) }

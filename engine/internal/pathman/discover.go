@@ -6,15 +6,13 @@ import (
 )
 
 // discover makes the slots fit the addresses: one for each interface that has an
-// address of the server's family. Slots whose address went are dropped once their path
-// is closed.
+// address of the server's family. A path whose address went and that is the connection's
+// last has none: its interface may have another address by now.
 func (m *Manager) discover(live []Path) {
 	remote := m.config.Discover
-	m.slots = slices.DeleteFunc(m.slots, func(s slot) bool {
-		return !s.open && find(m.addresses, s.pair.Local.Addr()) == nil
-	})
+	m.slots = slices.DeleteFunc(m.slots, func(s slot) bool { return find(m.addresses, s.pair.Local.Addr()) == nil })
 	for _, a := range m.addresses {
-		if !a.suits(remote) || m.hasDevice(a.Link) {
+		if !a.suits(remote) || slices.ContainsFunc(m.slots, func(s slot) bool { return s.pair.Device == a.Link }) {
 			continue
 		}
 		// A path that is there already says which of the interface's addresses it is.
@@ -29,14 +27,6 @@ func (m *Manager) discover(live []Path) {
 		m.slots = append(m.slots, slot{pair: Pair{Local: netip.AddrPortFrom(local, 0), Remote: remote, Device: a.Link}})
 	}
 	m.see(live)
-}
-
-// hasDevice reports whether a slot stands for the interface. One whose address went,
-// and which is the connection's last, does not: it waits for the next one.
-func (m *Manager) hasDevice(link string) bool {
-	return slices.ContainsFunc(m.slots, func(s slot) bool {
-		return s.pair.Device == link && find(m.addresses, s.pair.Local.Addr()) != nil
-	})
 }
 
 // suits reports whether a path to remote may begin at the address.

@@ -199,6 +199,12 @@ func TestWithoutAddresses(t *testing.T) {
 	s.want("at first", "0 lte active", "1 wifi validating")
 }
 
+// Two paths may have the same addresses (draft-ietf-quic-multipath-21, section 1.2).
+func TestTwoPathsOnOnePair(t *testing.T) {
+	s := newStory(t, Config{Pairs: []Pair{pair(lte), pair(lte)}})
+	s.want("at first", "0 lte active", "1 lte validating")
+}
+
 func TestDiscovery(t *testing.T) {
 	s := newStory(t, Config{Discover: server})
 	s.want("one for each interface", "0 lte active", "1 wifi validating", "2 dsl validating")
