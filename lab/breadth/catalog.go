@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/lab/runner"
@@ -94,6 +95,10 @@ func (c Catalog) Run(ctx context.Context) ([]Bond, error) {
 	return bonds, nil
 }
 
+// patience is how much longer than due a transfer may take, in virtual time: a path of
+// much loss alone is slow, and what it brings is wanted.
+const patience = time.Hour
+
 // chosen is a topology under its name in the catalogue.
 type chosen struct {
 	name string
@@ -141,12 +146,12 @@ func (c Catalog) bond(ctx context.Context, t chosen) (Bond, error) {
 	}
 	summary, err := runner.Run(ctx, runner.Config{
 		LabName: t.Name, Topology: t.Topology, Backend: runner.BackendSim, Engines: engine.NewRegistry(c.Engine),
-		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder,
+		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder, Patience: patience,
 		// Nobody's CPU time counts in virtual time.
 		Steal: func() (float64, error) { return 0, nil },
 	})
 	if errors.Is(err, engine.ErrUnsupported) {
-		b.Refused = err.Error()
+		b.Refused = strings.ReplaceAll(err.Error(), "\n", "; ")
 		return b, nil
 	}
 	if err != nil {
