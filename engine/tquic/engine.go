@@ -10,6 +10,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/engine/internal/pathman"
+	"github.com/tquiclab/tquiclab/engine/internal/sched"
 )
 
 // What the engine's connections are made with beyond the defaults.
@@ -37,7 +38,7 @@ func (lab) Name() string { return engineName }
 func (lab) Capabilities() engine.Capabilities {
 	return engine.Capabilities{
 		Multipath: true, Encrypted: true, QLOG: true,
-		Congestion: engineCongestion, Congestions: Congestions(), Schedulers: Schedulers(),
+		Congestion: engineCongestion, Congestions: Congestions(), Scheduler: sched.Default, Schedulers: Schedulers(),
 	}
 }
 

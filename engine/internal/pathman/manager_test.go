@@ -203,16 +203,13 @@ func TestDiscovery(t *testing.T) {
 	s := newStory(t, Config{Discover: server})
 	s.want("one for each interface", "0 lte active", "1 wifi validating", "2 dsl validating")
 	s.validate(1, 2)
-	more := slices.Clone(s.conn.addresses)
-	for _, a := range []Address{
+	more := append(slices.Clone(s.conn.addresses), []Address{
 		{Addr: netip.MustParseAddr("10.0.0.99"), Link: "lte", Up: true, Global: true},
 		{Addr: netip.MustParseAddr("2001:db8::1"), Link: "six", Up: true, Global: true},
 		{Addr: netip.MustParseAddr("169.254.0.1"), Link: "local", Up: true},
 		{Addr: netip.MustParseAddr("10.0.9.1"), Link: "down", Global: true},
 		{Addr: server.Addr(), Link: "self", Up: true, Global: true},
-	} {
-		more = append(more, a)
-	}
+	}...)
 	s.m.SetAddresses(s.now, more)
 	s.want("nothing else suits", "0 lte active", "1 wifi active", "2 dsl active")
 	s.addresses("wifi up")
