@@ -24,8 +24,10 @@ type Catalog struct {
 	Names  []string // of topologies; empty: all that have several paths
 	Rounds int      // each with luck of its own; 0: 5
 	// Bytes, when above 0, is the size of each transfer, for the topology's workload.
-	Bytes   int64
-	Workers int // topologies at a time; 0: one a core
+	Bytes int64
+	// Scheduler and Congestion of tquic. Empty: its defaults.
+	Scheduler, Congestion string
+	Workers               int // topologies at a time; 0: one a core
 	// Out is a folder that takes each topology's results, as of `tquiclab run`. Empty:
 	// they are thrown away.
 	Out string
@@ -143,6 +145,12 @@ func (c Catalog) bond(ctx context.Context, t chosen) (Bond, error) {
 	x.Engines, x.Rounds = []string{c.Engine.Name()}, c.Rounds
 	if c.Bytes > 0 {
 		x.Workload.Bytes, x.Workload.Duration = c.Bytes, 0
+	}
+	if c.Scheduler != "" {
+		x.Schedulers = []string{c.Scheduler}
+	}
+	if c.Congestion != "" {
+		x.Congestions = []string{c.Congestion}
 	}
 	summary, err := runner.Run(ctx, runner.Config{
 		LabName: t.Name, Topology: t.Topology, Backend: runner.BackendSim, Engines: engine.NewRegistry(c.Engine),
