@@ -86,6 +86,8 @@ func runCatalog(ctx context.Context, flags *flag.FlagSet, args []string, stdout,
 	c := breadth.Catalog{Engine: tquic.NewEngine(), Progress: progress(stderr, "topologies")}
 	flags.IntVar(&c.Rounds, "rounds", 5, "transfers over each topology and each of its paths alone")
 	flags.Int64Var(&c.Bytes, "bytes", 0, "size of each transfer; 0: what the topology says")
+	flags.StringVar(&c.Scheduler, "scheduler", "", "what chooses the path of data; empty: the engine's default")
+	flags.StringVar(&c.Congestion, "congestion", "", "congestion control; empty: the engine's default")
 	flags.IntVar(&c.Workers, "workers", 0, "simulations at a time; 0: one a core")
 	flags.StringVar(&c.Out, "out", "", "folder, to be made, for each topology's results; empty: they are thrown away")
 	if err := parse(flags, args); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
 	"github.com/tquiclab/tquiclab/lab/runner"
@@ -23,8 +24,10 @@ type Catalog struct {
 	Names  []string // of topologies; empty: all that have several paths
 	Rounds int      // each with luck of its own; 0: 5
 	// Bytes, when above 0, is the size of each transfer, for the topology's workload.
-	Bytes   int64
-	Workers int // topologies at a time; 0: one a core
+	Bytes int64
+	// Scheduler and Congestion of tquic. Empty: its defaults.
+	Scheduler, Congestion string
+	Workers               int // topologies at a time; 0: one a core
 	// Out is a folder that takes each topology's results, as of `tquiclab run`. Empty:
 	// they are thrown away.
 	Out string
@@ -94,6 +97,10 @@ func (c Catalog) Run(ctx context.Context) ([]Bond, error) {
 	return bonds, nil
 }
 
+// patience is how much longer than due a transfer may take, in virtual time: a path of
+// much loss alone is slow, and what it brings is wanted.
+const patience = time.Hour
+
 // chosen is a topology under its name in the catalogue.
 type chosen struct {
 	name string
@@ -139,14 +146,20 @@ func (c Catalog) bond(ctx context.Context, t chosen) (Bond, error) {
 	if c.Bytes > 0 {
 		x.Workload.Bytes, x.Workload.Duration = c.Bytes, 0
 	}
+	if c.Scheduler != "" {
+		x.Schedulers = []string{c.Scheduler}
+	}
+	if c.Congestion != "" {
+		x.Congestions = []string{c.Congestion}
+	}
 	summary, err := runner.Run(ctx, runner.Config{
 		LabName: t.Name, Topology: t.Topology, Backend: runner.BackendSim, Engines: engine.NewRegistry(c.Engine),
-		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder,
+		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder, Patience: patience,
 		// Nobody's CPU time counts in virtual time.
 		Steal: func() (float64, error) { return 0, nil },
 	})
 	if errors.Is(err, engine.ErrUnsupported) {
-		b.Refused = err.Error()
+		b.Refused = strings.ReplaceAll(err.Error(), "\n", "; ")
 		return b, nil
 	}
 	if err != nil {

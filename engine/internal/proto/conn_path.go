@@ -16,7 +16,7 @@ import (
 // moves says that it is the newest and does more than probe: then the peer has moved
 // (RFC 9000, section 9.3).
 func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, moves bool) {
-	if c.side == wire.Client || !moves || !c.confirmed {
+	if c.side == wire.Client || !moves || !c.confirmed || p.state == PathClosing {
 		return
 	}
 	// draft-ietf-quic-multipath-21, section 3.1: this MUST be taken for a migration of the

@@ -21,10 +21,11 @@ func (c *Conn) NextTimeout() clock.Time {
 	for _, p := range c.open {
 		t = min(t, c.pathDeadline(p))
 	}
+	speaks := len(c.paths) < 2 || c.speaker() != nil
 	for _, p := range c.lingering {
 		t = min(t, p.lingerDeadline())
-		if p.ackDeadline() < t && !c.muted(c.speaker()) {
-			t = p.ackDeadline()
+		if speaks {
+			t = min(t, p.ackDeadline())
 		}
 	}
 	if c.keys.oneRTT != nil {
@@ -39,10 +40,7 @@ func (c *Conn) pathDeadline(p *path) clock.Time {
 		p.det.Timeout().OrNever(), p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.suspectDeadline(p),
 	)
-	muted := c.muted(p)
-	if p.mute() {
-		muted = c.muted(c.speaker()) // it acknowledges for p
-	}
+	muted := c.muted(p) || (p.mute() && c.speaker() == nil)
 	for i := range p.spaces {
 		if s := &p.spaces[i]; !s.discarded && !muted {
 			t = min(t, s.acks.deadline())

@@ -206,7 +206,7 @@ func (c *Conn) appendCopies(w *builder) bool {
 			c.stats.reinjected += sent
 		}
 		if n == 0 || e.done >= r.n {
-			if r.copied == copyQueued {
+			if r.copied == copyQueued && n > 0 { // not for the end of a stream, without data
 				r.copied = copySent
 			}
 			q.pop()

@@ -65,8 +65,19 @@ func (c *Conn) owes(now clock.Time, p *path) bool {
 		(p == c.path0 && !c.confirmed)
 }
 
-// speaker returns the path on which is said what other paths cannot say.
-func (c *Conn) speaker() *path { return c.closingPath() }
+// speaker returns the path on which is said what other paths cannot say: the fastest one
+// that nothing keeps from speaking, nil when there is none.
+func (c *Conn) speaker() *path {
+	var best *path
+	for _, p := range c.open {
+		switch {
+		case p.state != PathActive || c.muted(p):
+		case best == nil || p.det.RTT().Smoothed < best.det.RTT().Smoothed:
+			best = p
+		}
+	}
+	return best
+}
 
 // strayAcks reports whether a path that nothing can be sent on has something to
 // acknowledge.
