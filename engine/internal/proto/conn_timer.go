@@ -118,6 +118,7 @@ func (c *Conn) recoveryTimeout(now clock.Time, p *path) {
 		return
 	}
 	c.settle(now, p, e.Space)
+	c.recoveryTimeout(now, p) // what was lost may have hidden a probe timeout
 }
 
 // suspectEvery is the least time between two probe timeouts that count as evidence: a

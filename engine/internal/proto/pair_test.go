@@ -215,7 +215,7 @@ func (p *pair) step(until clock.Time) bool {
 			p.flush(wire.Client)
 			p.flush(wire.Server)
 			if due.conn.NextTimeout() <= p.now {
-				p.t.Fatalf("a timer of the %v is due for ever: %+v", due.conn.side, due.conn.timers())
+				p.t.Fatalf("a timer of the %v is due for ever at %v: %+v", due.conn.side, int64(p.now), due.conn.timers())
 			}
 		}
 	default:
