@@ -3,16 +3,19 @@ package workload
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
 )
 
-// answering is the state of one call of ServeHandshakes.
+// answering is the state of one call of Handshake.Serve.
 type answering struct {
+	Handshake
 	meter
 	done atomic.Int64
 }
@@ -31,19 +34,39 @@ func (a *answering) run(ctx context.Context, control engine.Session, accept func
 	accepting, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { a.accept(accepting, accept, &all) })
-	// The dialler has ended all its sessions before it says so here.
-	err = expect(ctx, stream, controlEnd)
+	// The last session begins within Duration and takes a Bound at most, and then the
+	// dialler says so here, unless the network is gone.
+	limit := time.NewTimer(a.Duration + 2*a.Bound)
+	defer limit.Stop()
+	said := make(chan error, 1)
+	all.Go(func() { said <- expect(ctx, stream, controlEnd) })
+	for ended := false; !ended; {
+		select {
+		case err = <-said:
+			// A control session that broke says nothing of the others: they go on.
+			ended = err == nil || errors.Is(err, errWord) || ctx.Err() != nil
+			said = nil
+		case <-limit.C:
+			ended, err = true, errOverdue
+			stream.Close() // ends the waiting for its word
+		}
+	}
 	stop()
 	all.Wait()
-	if err != nil {
+	switch {
+	case errors.Is(err, errOverdue):
+		return context.Cause(ctx)
+	case err != nil:
 		return err
 	}
-	if _, err := stream.Write(verdict{bytes: a.done.Load() * answerSize, intact: true}.append(nil)); err != nil {
-		return fmt.Errorf("write the count: %w", cause(ctx, err))
+	if _, err := stream.Write(verdict{bytes: a.done.Load() * answerSize, intact: true}.append(nil)); err == nil {
+		linger(stream)
 	}
-	linger(stream)
-	return nil
+	return context.Cause(ctx)
 }
+
+// errWord says that the peer does not speak this protocol.
+var errWord = errors.New("another word was due")
 
 // expect reads a word off the control stream.
 func expect(ctx context.Context, stream engine.Stream, word string) error {
@@ -52,7 +75,7 @@ func expect(ctx context.Context, stream engine.Stream, word string) error {
 		return fmt.Errorf("wait for %s on the control stream: %w", word, cause(ctx, err))
 	}
 	if string(text) != word {
-		return fmt.Errorf("the control stream has %q where %q was due", text, word)
+		return fmt.Errorf("the control stream has %q where %q was due: %w", text, word, errWord)
 	}
 	return nil
 }

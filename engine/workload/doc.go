@@ -1,7 +1,6 @@
 // Package workload is the traffic of a trial over an engine's sessions, with every byte
 // checked by the receiver: bulk transfers (Bulk, Serve), requests and frames that are due
-// by the clock (Paced, ServePaced), and set-ups of sessions (Handshake,
-// ServeHandshakes). What follows is of Bulk; the others say theirs at their types.
+// by the clock (Paced, ServePaced), and set-ups of sessions (Handshake). What follows is of Bulk; the others say theirs at their types.
 //
 // It knows the engine contract and nothing of the transports behind it. The
 // dialler's side calls Bulk.Request, the listener's side Serve; either may be the

@@ -130,12 +130,22 @@ func (d *dialling) run(ctx context.Context, control engine.Session) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if _, err := stream.Write([]byte(controlEnd)); err != nil {
-		return fmt.Errorf("end the control stream: %w", cause(ctx, err))
-	}
+	return d.compare(ctx, stream)
+}
+
+// compare tells the listener that all is over and holds its count against this side's.
+// Where the network is gone by then there is nothing to compare: what was answered was
+// answered.
+func (d *dialling) compare(ctx context.Context, stream engine.Stream) error {
+	patience := time.AfterFunc(d.Bound, func() { stream.Close() })
+	defer patience.Stop()
 	var text [verdictSize]byte
-	if _, err := io.ReadFull(stream, text[:]); err != nil {
-		return fmt.Errorf("read the listener's count: %w", cause(ctx, err))
+	_, err := stream.Write([]byte(controlEnd))
+	if err == nil {
+		_, err = io.ReadFull(stream, text[:])
+	}
+	if err != nil {
+		return context.Cause(ctx)
 	}
 	v, err := parseVerdict(text[:])
 	if err != nil {
@@ -245,14 +255,18 @@ func (d *dialling) report(role Role, err error) Report {
 	return r
 }
 
-// ServeHandshakes is the listener's side: it answers the sessions that accept gives
-// until the dialler says on control, an open session, that no more come. p may be nil.
-func ServeHandshakes(ctx context.Context, control engine.Session, role Role, accept func(context.Context) (engine.Session, error), p *Progress) (Report, error) {
+// Serve is the listener's side: it answers the sessions that accept gives until the
+// dialler says on control, an open session, that no more come, or until none can come any
+// more. p may be nil.
+func (h Handshake) Serve(ctx context.Context, control engine.Session, role Role, accept func(context.Context) (engine.Session, error), p *Progress) (Report, error) {
+	if err := h.Validate(); err != nil {
+		return Report{Role: role}, err
+	}
 	now, err := monotonic()
 	if err != nil {
 		return Report{Role: role}, err
 	}
-	a := &answering{}
+	a := &answering{Handshake: h}
 	a.now, a.progress = now, p
 	if p == nil {
 		a.progress = new(Progress)

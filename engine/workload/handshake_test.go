@@ -3,8 +3,10 @@ package workload
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,7 +38,7 @@ func handshakes(t *testing.T, h Handshake, dial func(context.Context) (engine.Se
 	defer accepted.Close()
 	served := make(chan outcome, 1)
 	go func() {
-		r, err := ServeHandshakes(t.Context(), accepted, Send, l.Accept, nil)
+		r, err := h.Serve(t.Context(), accepted, Send, l.Accept, nil)
 		served <- outcome{r, err}
 	}()
 	if dial == nil {
@@ -83,6 +85,74 @@ func TestFailedHandshakesAreCounted(t *testing.T) {
 	}
 }
 
+// gone is a session whose stream takes the first word and then nothing more.
+type gone struct {
+	engine.Session
+	after time.Duration
+}
+
+func (s gone) OpenStream(ctx context.Context) (engine.Stream, error) {
+	stream, err := s.Session.OpenStream(ctx)
+	return &goneStream{Stream: stream, until: time.Now().Add(s.after), closed: make(chan struct{})}, err
+}
+
+type goneStream struct {
+	engine.Stream
+	until  time.Time
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *goneStream) Write(b []byte) (int, error) {
+	if time.Now().Before(s.until) {
+		return s.Stream.Write(b)
+	}
+	return len(b), nil // into a hole
+}
+
+func (s *goneStream) Read([]byte) (int, error) {
+	<-s.closed
+	return 0, net.ErrClosed
+}
+
+func (s *goneStream) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil // the peer hears nothing of it
+}
+
+// Both sides come to their end, with what they know, when the network is gone by then.
+func TestHandshakesEndWithoutTheNetwork(t *testing.T) {
+	e := tcp.New()
+	l, err := e.Listen(t.Context(), engine.Config{Paths: []engine.Path{{Local: netip.MustParseAddrPort("127.0.0.1:0")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := engine.Config{Paths: []engine.Path{{Remote: l.Paths()[0].Local}}}
+	dial := func(ctx context.Context) (engine.Session, error) { return e.Dial(ctx, c) }
+	control, err := dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	accepted, err := l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	h := Handshake{Parallel: 1, Duration: 200 * time.Millisecond, Bound: 200 * time.Millisecond}
+	served := make(chan outcome, 1)
+	go func() {
+		r, err := h.Serve(t.Context(), accepted, Send, l.Accept, nil)
+		served <- outcome{r, err}
+	}()
+	r, err := h.Request(t.Context(), gone{control, 100 * time.Millisecond}, Receive, dial, nil)
+	s := <-served
+	if err != nil || s.err != nil || !r.Intact || r.Handshake.Done == 0 || s.Bytes == 0 {
+		t.Errorf("dialler %v: %+v, listener %v: %+v; want what was answered, and no error", err, r, s.err, s.Report)
+	}
+}
+
 // impostor is a session whose answers are wrong.
 type impostor struct{ engine.Session }
 
@@ -119,12 +189,13 @@ func TestWrongAnswersAreSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer accepted.Close()
+	h := Handshake{Parallel: 1, Duration: 50 * time.Millisecond, Bound: time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ServeHandshakes(t.Context(), accepted, Send, l.Accept, nil)
+		h.Serve(t.Context(), accepted, Send, l.Accept, nil)
 	}()
-	r, err := Handshake{Parallel: 1, Duration: 50 * time.Millisecond, Bound: time.Second}.Request(t.Context(), control, Receive,
+	r, err := h.Request(t.Context(), control, Receive,
 		func(ctx context.Context) (engine.Session, error) {
 			s, err := e.Dial(ctx, c)
 			if err != nil {

@@ -53,7 +53,7 @@ func (c *child) timed(ctx context.Context, id uint64, p Timed) (Transfer, error)
 			if c.listener == nil {
 				return workload.Report{}, errors.New("timed: this agent does not listen")
 			}
-			return workload.ServeHandshakes(ctx, c.sessions[0], p.Role, c.listener.Accept, progress)
+			return p.Handshake.Serve(ctx, c.sessions[0], p.Role, c.listener.Accept, progress)
 		}
 		return workload.Report{}, fmt.Errorf("unknown side %q: known are %s, %s", string(p.Side), Dialler, Listener)
 	})

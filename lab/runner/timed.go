@@ -73,7 +73,7 @@ func (r *field) exchange(ctx context.Context, m *measurement, pair agents, recei
 // timedBound is how long a workload that goes by the clock may take before it is given
 // up: it gives itself up earlier.
 func timedBound(w topologies.Workload, patience time.Duration) time.Duration {
-	return w.Duration + max(drainTime, sessionBound) + patience
+	return w.Duration + max(drainTime, 2*sessionBound) + patience
 }
 
 // timed runs a workload that goes by the clock on both sides.
