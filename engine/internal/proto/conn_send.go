@@ -272,7 +272,7 @@ func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketT
 		appendPing(&w)
 	}
 	if w.ackEliciting {
-		p.vitals.ping = false
+		p.vitals.asked(now)
 	}
 	if w.empty() {
 		return w.abandon()

@@ -138,11 +138,18 @@ func (c *Conn) suspectMTU(now clock.Time, p *path, sp recovery.Space) {
 }
 
 // pto returns the largest probe timeout of all paths, for what lasts some of them
-// (draft-ietf-quic-multipath-21, sections 2.5 and 2.6).
+// (draft-ietf-quic-multipath-21, sections 2.5 and 2.6). A path that was never measured
+// counts only when none was.
 func (c *Conn) pto() time.Duration {
-	var most time.Duration
+	var measured, most time.Duration
 	for _, p := range c.open {
 		most = max(most, p.pto())
+		if p.det.RTT().HasSample {
+			measured = max(measured, p.pto())
+		}
+	}
+	if measured > 0 {
+		return measured
 	}
 	return most
 }

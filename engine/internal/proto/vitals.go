@@ -83,6 +83,14 @@ func (c *Conn) suspectTimeout(now clock.Time, p *path) {
 	}
 }
 
+// asked notes that something left which the path should answer. It may have had to wait.
+func (v *vitals) asked(now clock.Time) {
+	if v.ping && v.ask != 0 {
+		v.ask = max(v.ask, now.Add(askEvery))
+	}
+	v.ping = false
+}
+
 // probed follows a probe timeout of p.
 func (c *Conn) probed(now clock.Time, p *path) {
 	if !c.multi.on || p.state != PathActive || !c.bonded(p) {
