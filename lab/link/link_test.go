@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tquiclab/tquiclab/lab/netns"
 )
 
@@ -92,6 +94,26 @@ func TestCreateVeth(t *testing.T) {
 		}); err != nil {
 			t.Errorf("listen on %s: %v", address, err)
 		}
+	}
+}
+
+// The ends of a pair have indexes that differ, else the kernel tells of a lost carrier up
+// to a second late. A name that is taken is still an error.
+func TestVethEndsDifferInIndex(t *testing.T) {
+	a, b := newNS(t), newNS(t)
+	endA, endB := pair(a, b)
+	if err := CreateVeth(endA, endB); err != nil {
+		t.Fatal(err)
+	}
+	index := func(ns *netns.NS) string {
+		number, _, _ := strings.Cut(output(t, ns, "ip", "-oneline", "link", "show", "dev", "lte"), ":")
+		return number
+	}
+	if index(a) == index(b) {
+		t.Errorf("both ends have index %s", index(a))
+	}
+	if err := CreateVeth(endA, endB); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("the same pair again: %v, want EEXIST", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net"
 	"net/netip"
 	"time"
@@ -49,13 +50,42 @@ func CreateVeth(a, b End) error {
 		PeerMTU:          uint32(b.MTU),
 		PeerNamespace:    netlink.NsFd(b.NS.Fd()),
 	}
-	if err := h.LinkAdd(pair); err != nil {
+	if err := addApart(h, pair); err != nil {
 		return fmt.Errorf("create veth %s in %s to %s in %s: %w", a.Name, a.NS.Name(), b.Name, b.NS.Name(), err)
 	}
 	if err := errors.Join(a.setUp(), b.setUp()); err != nil {
 		return errors.Join(err, h.LinkDel(pair))
 	}
 	return nil
+}
+
+// The indexes of pairs' first ends begin at firstIndex. The kernel numbers second ends from
+// 2 on.
+const (
+	firstIndex = 1000
+	indexTries = 64
+)
+
+// addApart adds the pair with indexes that differ. Where both ends of a veth have one
+// index the kernel takes a change of carrier for one that can wait, up to a second behind
+// another one (net/core/link_watch.c, linkwatch_urgent_event: iflink == ifindex): a lab's
+// host would hear of a link that goes down as late.
+func addApart(h *netlink.Handle, pair *netlink.Veth) error {
+	name := fnv.New32a()
+	name.Write([]byte(pair.Name))
+	index := firstIndex + int(name.Sum32()%firstIndex)
+	var err error
+	for range indexTries {
+		pair.Index = index
+		if err = h.LinkAdd(pair); !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EEXIST) {
+			return err
+		}
+		if _, missing := h.LinkByName(pair.Name); missing == nil {
+			return err // it is the name that is taken
+		}
+		index++
+	}
+	return err
 }
 
 // setUp addresses the end's interface and sets it up.
