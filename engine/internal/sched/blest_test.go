@@ -46,7 +46,7 @@ func TestBLEST(t *testing.T) {
 		{"two are faster", []View{full(fast), slow, third}, credit(526_400), Wait},
 		// 1.2 * (512 + 101.2) = 735.84 <= credit + 100 + 50 - 12
 		{"two are faster, and the window wide enough", []View{full(fast), slow, third}, credit(597_840), 1},
-		{"one that is slower sends nothing sooner", []View{full(fast), slow, full(path(2, 200*ms, 1))}, credit(526_400), 1},
+		{"one that is slower sends nothing sooner", []View{full(fast), slow, full(path(2, 200*ms, 1e5))}, credit(506_400), 1},
 		{"a window that still doubles wants more", []View{young(full(fast)), slow}, credit(3_000_000), Wait},
 		{"an unmeasured path is tried", []View{full(fast), unknown}, credit(1000), 1},
 		// The last 450 kB, of which the window has 455: 1.2 * 450 = 540 <= 455 + 100 - 12.
