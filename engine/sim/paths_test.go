@@ -217,7 +217,7 @@ func TestClosedPathIsOpenedAgain(t *testing.T) {
 // TestBondSeeds moves data over 2 to 8 links that do what a seed makes up, with
 // timelines and outages that leave one link alone. Whatever it is, every byte arrives.
 func TestBondSeeds(t *testing.T) {
-	const ordinary = 100
+	const ordinary = 20
 	for seed := range seedRange(t, ordinary) {
 		runBondSeed(t, seed)
 	}

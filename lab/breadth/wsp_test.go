@@ -46,6 +46,9 @@ func TestSampleOfTheExperiment(t *testing.T) {
 		t.Errorf("runs of each class by first path (-want +got):\n%s", diff)
 	}
 	summaries := Summarize(runs)
+	if s := summaries[0]; s.Class != "low-bdp-no-loss" || s.Gains < 0.9 {
+		t.Errorf("%s: %.0f %% of the runs gain by the second path, want 90 %%", s.Class, 100*s.Gains)
+	}
 	var table strings.Builder
 	if err := WriteSummaries(&table, summaries); err != nil {
 		t.Fatal(err)
@@ -69,7 +72,7 @@ func TestExperimentRepeats(t *testing.T) {
 func TestPlan(t *testing.T) {
 	for _, tt := range []struct {
 		sample, runs int
-	}{{0, 4 * 506}, {506, 4 * 506}, {1000, 4 * 506}, {1, 4}, {10, 40}, {253, 4 * 253}} {
+	}{{0, 4 * 506}, {10, 40}, {300, 4 * 300}} {
 		t.Run(fmt.Sprint(tt.sample), func(t *testing.T) {
 			jobs, err := WSP{Sample: tt.sample}.plan()
 			if err != nil {

@@ -71,18 +71,10 @@ func spread(candidates [][]float64, distance float64, most int) [][]float64 {
 		middle[i] = 0.5
 	}
 	var chosen [][]float64
-	at := nearest(left, middle)
-	for at >= 0 && len(chosen) < most {
+	for at := nearest(left, middle); at >= 0 && len(chosen) < most; {
 		point := left[at]
 		chosen = append(chosen, point)
-		kept := left[:0]
-		for _, p := range left {
-			if squared(p, point) >= distance*distance && &p[0] != &point[0] {
-				kept = append(kept, p)
-			}
-		}
-		left = kept
-		at = nearest(left, point)
+		left, at = strike(left, point, distance)
 	}
 	return chosen
 }
@@ -96,6 +88,24 @@ func nearest(points [][]float64, to []float64) int {
 		}
 	}
 	return at
+}
+
+// strike returns the points without one of them and those closer to it than the
+// distance, in place, and the index of the nearest that is left, -1 when there is none.
+func strike(points [][]float64, one []float64, distance float64) ([][]float64, int) {
+	best, at := math.Inf(1), -1
+	kept := points[:0]
+	for _, p := range points {
+		d := squared(p, one)
+		if d < distance*distance || &p[0] == &one[0] {
+			continue
+		}
+		if d < best {
+			best, at = d, len(kept)
+		}
+		kept = append(kept, p)
+	}
+	return kept, at
 }
 
 // squared returns the square of the distance between two points.
