@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -94,5 +95,42 @@ func FuzzFrames1RTT(f *testing.F) {
 		}
 		s.waits(2 * time.Second)
 		s.invariants()
+	})
+}
+
+// FuzzMultipathFrames: a peer that sends any payload in a valid packet on any of several
+// paths, one of which it opened.
+func FuzzMultipathFrames(f *testing.F) {
+	for _, frame := range multipathFrames(&scripted{}) {
+		for path := range byte(3) {
+			f.Add(path, frame.Append(nil))
+			f.Add(path|0x80, frame.Append(nil))
+		}
+	}
+	f.Add(byte(1), wire.PathAbandon{Path: 0}.Append(wire.PathAbandon{Path: 2}.Append(nil)))
+	f.Add(byte(2), wire.PathChallenge{}.Append(wire.Ping{}.Append(nil)))
+	f.Add(byte(0x11), wire.PathStatus{Path: 1}.Append(wire.PathResponse{}.Append(nil)))
+	f.Fuzz(func(t *testing.T, where byte, payload []byte) {
+		if len(payload) > 1200 {
+			return
+		}
+		s := newMulti(t, wire.Perspective(where>>7), 3)
+		s.opens(clientLTE)
+		at := []netip.AddrPort{clientAddr, clientLTE, clientSat, stranger}
+		id := wire.PathID(where & 3 % 3)
+		from := at[(id+wire.PathID(where>>4&3))%4]
+		for range 2 {
+			if p := s.conn.pathByID(id); p == nil || len(p.issued.ids) == 0 || s.conn.err != nil {
+				break
+			}
+			s.on(id, s.facing(from)).sends(bytesFrame(payload))
+			s.multiInvariants()
+			s.waits(200 * time.Millisecond)
+		}
+		s.waits(5 * time.Second)
+		s.multiInvariants()
+		if s.conn.state == stateActive && s.conn.NextTimeout() <= s.now() {
+			t.Errorf("a timer is due for ever: %v", s.conn.timers())
+		}
 	})
 }

@@ -210,12 +210,15 @@ func (p *pair) step(until clock.Time) bool {
 		p.air = append(p.air[:which], p.air[which+1:]...)
 		p.deliver(&f)
 	case due != nil:
-		due.conn.HandleTimeout(p.now)
-		if due.conn.NextTimeout() <= p.now {
-			p.flush(wire.Client)
-			p.flush(wire.Server)
+		// What one timer does can make another due at once, a few times.
+		for n := 0; n == 0 || due.conn.NextTimeout() <= p.now; n++ {
+			if n == 20 {
+				p.t.Fatalf("a timer of the %v is due for ever at %v: %+v", due.conn.side, p.now, due.conn.timers())
+			}
+			due.conn.HandleTimeout(p.now)
 			if due.conn.NextTimeout() <= p.now {
-				p.t.Fatalf("a timer of the %v is due for ever at %v: %+v", due.conn.side, int64(p.now), due.conn.timers())
+				p.flush(wire.Client)
+				p.flush(wire.Server)
 			}
 		}
 	default:
