@@ -40,7 +40,10 @@ func (c *Conn) pathDeadline(p *path) clock.Time {
 		p.det.Timeout().OrNever(), p.challenge.deadline(), p.leaving.deadline(), p.mtu.deadline(),
 		p.blockedUntil.OrNever(), c.suspectDeadline(p),
 	)
-	muted := c.muted(p) || (p.mute() && c.speaker() == nil)
+	muted := c.muted(p)
+	if p.mute() {
+		muted = c.speaker() == nil // it acknowledges for p
+	}
 	for i := range p.spaces {
 		if s := &p.spaces[i]; !s.discarded && !muted {
 			t = min(t, s.acks.deadline())

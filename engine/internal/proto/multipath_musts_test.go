@@ -753,3 +753,77 @@ func TestOpenPathIsBlocked(t *testing.T) {
 		t.Errorf("path %d, %v", id, err)
 	}
 }
+
+// draft-ietf-quic-multipath-21, section 3.1: without a connection ID of the client for the
+// same path nothing can be answered (MUST): the packet is not taken, and the path opens once
+// the connection ID is there.
+func TestPathWithoutConnectionIDsOfThePeer(t *testing.T) {
+	s := newMulti(t, wire.Server, 4)
+	p := s.conn.pathByID(1)
+	p.peer.spare = nil
+	s.got = nil
+	s.on(1, s.facing(clientLTE)).sends(wire.PathChallenge{Data: [8]byte{1}}, wire.Padding{Size: 1150})
+	s.wantDropped()
+	if p.state != PathUnused || len(s.heardOn(1)) != 0 || len(s.conn.open) != 1 {
+		t.Fatalf("the path is %v, heard %v", p.state, s.heard())
+	}
+	f := s.newPathID(1, 5, 0)
+	s.home().sends(f)
+	s.on(1, s.facing(clientLTE)).sends(wire.PathChallenge{Data: [8]byte{2}}, wire.Padding{Size: 1150})
+	s.wantFine()
+	if on := s.heardOn(1); len(on) == 0 || on[0].dst != f.ID {
+		t.Errorf("heard %v", s.heard())
+	}
+	s.validates(p)
+	if p.state != PathActive {
+		t.Errorf("the path is %v", p.state)
+	}
+}
+
+// RFC 9000, section 13.3: what a lost packet carried MUST be sent again; of the extension's
+// frames what still holds, until it is acknowledged.
+func TestLostMultipathFramesAreSentAgain(t *testing.T) {
+	for kind, trigger := range map[wire.FrameType]func(s *scripted){
+		wire.TypePathNewConnectionID: func(s *scripted) {
+			s.sends(wire.RetireConnectionID{Path: 1, Multipath: true, Sequence: 1})
+		},
+		wire.TypePathRetireConnectionID: func(s *scripted) { s.sends(s.newPathID(1, 9, 2)) },
+		wire.TypePathAbandon:            func(s *scripted) { s.sends(wire.PathAbandon{Path: 2}) },
+		wire.TypePathStatusBackup: func(s *scripted) {
+			if err := s.conn.SetBackup(s.now(), 1, true); err != nil {
+				t.Fatal(err)
+			}
+			s.drain()
+		},
+		wire.TypeMaxPathID: func(s *scripted) {
+			p := s.conn.pathByID(2)
+			s.sends(wire.PathAbandon{Path: 2})
+			s.acksAll(0)
+			s.waits(p.abandonment.until.Sub(s.now()))
+		},
+	} {
+		t.Run(kind.String(), func(t *testing.T) {
+			s := newMulti(t, wire.Server, 4)
+			s.opens(clientLTE)
+			s.home()
+			s.waits(time.Second)
+			s.acksAll(0)
+			s.conn.open[1].peerBackup = true // it is said on path 0
+			s.got = nil
+			trigger(s)
+			s.wantFrame(kind)
+			s.got = nil
+			s.waits(1500 * time.Millisecond) // a probe timeout
+			s.wantFrame(kind)
+			s.acksAll(0)
+			s.waits(200 * time.Millisecond)
+			s.acksAll(0)
+			s.got = nil
+			s.waits(3 * time.Second)
+			if s.count(kind) != 0 {
+				t.Errorf("sent again, though it was acknowledged: %v", s.heard())
+			}
+			s.wantFine()
+		})
+	}
+}

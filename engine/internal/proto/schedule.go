@@ -66,13 +66,16 @@ func (c *Conn) owes(now clock.Time, p *path) bool {
 }
 
 // speaker returns the path on which is said what other paths cannot say: the fastest one
-// that nothing keeps from speaking, nil when there is none.
+// that nothing keeps from speaking, nil when there is none. A dead one is better than
+// that.
 func (c *Conn) speaker() *path {
 	var best *path
 	for _, p := range c.open {
 		switch {
-		case p.state != PathActive || c.muted(p):
-		case best == nil || p.det.RTT().Smoothed < best.det.RTT().Smoothed:
+		case p.state == PathValidating || c.muted(p):
+		case best == nil || (best.state == PathDead && p.state == PathActive):
+			best = p
+		case best.state == p.state && p.det.RTT().Smoothed < best.det.RTT().Smoothed:
 			best = p
 		}
 	}
