@@ -15,7 +15,7 @@ ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH):/usr/sbin
 # A checkout that git cannot read (another owner, no git) still builds, without a revision.
 STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
 
-.PHONY: help setup build demo test check fuzz seeds wsp bond bench docs clean
+.PHONY: help setup build demo test check fuzz seeds wsp bond rivals bench docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,14 @@ wsp: ## bonding over 4 x 253 pairs of paths, in virtual time: about ten minutes;
 
 bond: ## bonding over each topology of the catalogue with several paths, in virtual time; ROUNDS=n
 	$(GO) run ./cmd/breadth catalog -rounds $(ROUNDS)
+
+# Topologies with several paths on which tquic and kernel MPTCP both run.
+RIVALS   ?= lte-wifi lte-wifi-ethernet dual-lte 5g-wifi fiber-lte starlink-lte dsl-lte handover shared-bottleneck v6-only mtu-1200 four-path wifi-ethernet
+
+rivals: build ## tquic against kernel MPTCP in the lab, on each topology of RIVALS; ROUNDS=n
+	for t in $(RIVALS); do \
+	  $(ROOT) ./bin/tquiclab run $$t --engine tquic,mptcp --duration 5s --rounds $(ROUNDS) --out "runs/rivals-$$t-$$(date +%Y%m%d-%H%M%S)"; \
+	done
 
 bench: ## every benchmark; BENCH=regexp selects
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(if $(ROOT),-exec '$(ROOT)') ./...
