@@ -129,6 +129,31 @@ func TestLivesOfPathsAreTraced(t *testing.T) {
 	b.over()
 }
 
+// A path that was late when it was closed does not come back to life as its last packets
+// are acknowledged.
+func TestClosedPathStaysClosed(t *testing.T) {
+	b, traces := tracedBond(t, "roundrobin")
+	client := traces[wire.Client]
+	x := newTransfer(b.pair, wire.Client, 1, 2_000_000)
+	b.carriesFor(x, 300*time.Millisecond)
+	b.lines[1].delay = 200 * time.Millisecond
+	last := func() string { return client.states[1][len(client.states[1])-1] }
+	b.run(time.Minute, func() bool { return last() == "suspect" })
+	if err := b.client().ClosePath(b.now, 1, wire.ApplicationAbandonPath); err != nil {
+		t.Fatal(err)
+	}
+	p, from := b.client().pathByID(1), b.client().pathByID(1).vitals.heard
+	b.run(time.Minute, x.done)
+	b.idle(5 * time.Second)
+	if p.vitals.heard == from {
+		t.Error("nothing more was acknowledged: the test tests nothing")
+	}
+	if got, want := client.states[1], []string{"validating", "active", "suspect", "closing", "closed"}; !slices.Equal(got, want) {
+		t.Errorf("path 1 was %v, want %v", got, want)
+	}
+	b.over()
+}
+
 // A decision is traced when it is another one than before. The trains between them are all
 // that left.
 func TestDecisionsAreTraced(t *testing.T) {

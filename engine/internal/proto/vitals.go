@@ -117,7 +117,7 @@ func (c *Conn) heard(now clock.Time, p *path) {
 	}
 	v := &p.vitals
 	silent := now.Sub(v.heard)
-	if v.suspect || p.state == PathDead {
+	if (v.suspect && p.state == PathActive) || p.state == PathDead {
 		c.tracePathState(now, p, PathActive.String())
 	}
 	v.heard, v.suspect = now, false
