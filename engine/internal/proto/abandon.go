@@ -42,6 +42,9 @@ func (c *Conn) abandon(now clock.Time, p *path, code wire.ErrorCode) {
 		return
 	}
 	opened := p.state != PathUnused
+	if p.state == PathValidating {
+		c.traceMigration(now, p, "probing_abandoned")
+	}
 	p.abandonment = abandonment{frame: frameQueued, code: code, until: now.Add(lingerPTOs * max(c.pto(), recovery.DefaultInitialRTT))}
 	p.state = PathClosing
 	p.peer.end()
@@ -52,7 +55,8 @@ func (c *Conn) abandon(now clock.Time, p *path, code wire.ErrorCode) {
 	c.open = without(c.open, p)
 	c.lingering = append(c.lingering, p)
 	if opened {
-		c.reinjectAll(p)
+		c.tracePathClosing(now, p)
+		c.reinjectAll(now, p)
 		c.datagramsFollowMTU()
 		c.emit(Event{Kind: PathClosed, Path: p.id, Local: p.local, Remote: p.tuple.remote, Err: &wire.TransportError{Code: code}})
 	}
@@ -69,6 +73,9 @@ func without(paths []*path, p *path) []*path {
 func (c *Conn) lingerTimeout(now clock.Time) {
 	for i := 0; i < len(c.lingering); i++ {
 		if p := c.lingering[i]; now >= p.abandonment.until && p.abandonment.frame == frameKnown {
+			if p.det != nil {
+				c.tracePathState(now, p, tracedClosed)
+			}
 			c.forget(p)
 			i--
 		}

@@ -55,6 +55,12 @@ func newBond(t testing.TB, paths int, scheduler string, lines []line) *bond {
 	t.Helper()
 	pc := several(paths)
 	pc.client.Scheduler, pc.server.Scheduler = scheduler, scheduler
+	return newBondOf(t, pc, lines)
+}
+
+// newBondOf is newBond with these configurations.
+func newBondOf(t testing.TB, pc pairConfig, lines []line) *bond {
+	t.Helper()
 	b := &bond{pair: newPair(t, pc), rng: rand.New(rand.NewPCG(3, uint64(len(lines)))), lines: lines}
 	b.delay = 0
 	for i := range lines[1:] {

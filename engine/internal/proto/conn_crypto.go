@@ -253,6 +253,9 @@ func (c *Conn) completeHandshake(now clock.Time) error {
 	c.complete = true
 	c.path0.issued.setPeerLimit(c.peer.ActiveConnectionIDLimit)
 	c.startMultipath()
+	if c.multi.on {
+		c.tracePathState(now, c.path0, c.path0.state.String())
+	}
 	c.traceALPN(now)
 	c.emit(Event{Kind: HandshakeComplete})
 	if c.side == wire.Client {

@@ -173,6 +173,7 @@ func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 		p.challenge.start(now, p.pto(), c.randomData)
 	}
 	if p.state == PathValidating {
+		c.traceMigration(now, p, "probing_successful")
 		c.validated(now, p)
 		return true
 	}

@@ -84,6 +84,9 @@ func (c *Conn) traceReceived(now clock.Time, p *path, d *Datagram, r *received) 
 
 func (c *Conn) traceDropped(now clock.Time, u unread, why string) {
 	if e := c.event(now, TracePacketDropped); e != nil {
+		if u.kind == wire.PacketOneRTT && u.dst.Len() > 0 {
+			e.Path = c.pathOf(u.dst).id
+		}
 		e.PacketType, e.ID, e.PeerID, e.Size, e.Trigger, e.Number = u.kind, u.src, u.dst, u.size, why, wire.NoPacket
 		if u.numbered {
 			e.Number = u.number

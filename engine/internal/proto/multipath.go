@@ -79,7 +79,6 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 			return 0, ErrPathsBlocked
 		}
 		c.start(now, p, tuple{local, remote})
-		c.traceMigration(now, p, "probing_started")
 		return p.id, nil
 	}
 	m.starved = true

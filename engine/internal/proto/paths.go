@@ -132,6 +132,7 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	p.ecn = c.cfg.ECN
 	p.vitals = vitals{heard: now}
 	p.state = PathValidating
+	c.tracePathState(now, p, p.state.String())
 	if c.side == wire.Client {
 		p.amp.validate() // a client is not bound by RFC 9000, section 8.1
 	}
@@ -145,6 +146,7 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 		return
 	}
 	p.challenge.start(now, c.challengePeriod(p), c.randomData)
+	c.traceMigration(now, p, "probing_started")
 }
 
 // knownTuple reports whether another path has validated the addresses.
@@ -175,7 +177,7 @@ func (c *Conn) validated(now clock.Time, p *path) {
 	p.state = PathActive
 	p.vitals = vitals{heard: now}
 	c.datagramsFollowMTU()
-	c.traceMigration(now, p, "migration_complete")
+	c.tracePathState(now, p, PathActive.String())
 	c.emit(Event{Kind: PathValidated, Path: p.id, Local: p.local, Remote: p.tuple.remote})
 }
 

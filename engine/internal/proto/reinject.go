@@ -64,7 +64,8 @@ func (c *Conn) reinjectRoom() wire.ByteCount {
 
 // reinjectAll has everything that is under way on p sent again on another path, as if it
 // were lost: the path is silent or over. What arrives after all is not sent again.
-func (c *Conn) reinjectAll(p *path) {
+func (c *Conn) reinjectAll(now clock.Time, p *path) {
+	var queued Reinjection
 	s := &p.spaces[recovery.SpaceApplication]
 	for i := s.log.first; i < s.log.next; i++ {
 		r := s.log.at(i)
@@ -73,10 +74,13 @@ func (c *Conn) reinjectAll(p *path) {
 		}
 		if r.kind == refStream {
 			c.stats.reinjected += uint64(r.n)
+			queued.Bytes += wire.ByteCount(r.n)
+			queued.Frames++
 		}
 		c.refLost(s, *r)
 		r.copied = copySent
 	}
+	c.traceReinjected(now, p, nil, queued)
 }
 
 // copyTrain has the STREAM frames that left on p, from a reference on, sent on every other
@@ -159,6 +163,7 @@ func (c *Conn) copyTail(now clock.Time, p, fast *path, room wire.ByteCount) wire
 	most := min(float64(room), (bySlow-byFast)/perByte)
 	log := &p.spaces[recovery.SpaceApplication].log
 	var taken wire.ByteCount
+	frames := 0
 	for i := log.next; i > log.first && float64(taken) < most; i-- {
 		r := log.at(i - 1)
 		if r.kind != refStream || r.copied != notCopied || r.copy {
@@ -167,7 +172,9 @@ func (c *Conn) copyTail(now clock.Time, p, fast *path, room wire.ByteCount) wire
 		r.copied = copyQueued
 		fast.copies.push(copyOf{from: p, ref: i - 1})
 		taken += wire.ByteCount(r.n)
+		frames++
 	}
+	c.traceReinjected(now, p, fast, Reinjection{Bytes: taken, Frames: frames})
 	return taken
 }
 

@@ -13,6 +13,9 @@ type scheduling struct {
 	traits    sched.Traits
 	views     []sched.View
 	of        []*path // the views' paths
+
+	traced decision
+	trains uint64 // of data, since then
 }
 
 func newScheduling(name string) (s scheduling, err error) {
@@ -42,6 +45,7 @@ func (c *Conn) appendMulti(now clock.Time, t *Transmit) bool {
 		before := p.spaces[recovery.SpaceApplication].log.next
 		if c.appendTrain(now, t, p, true) {
 			p.picks++
+			c.multi.scheduling.trains++
 			c.multi.scheduling.scheduler.OnSent(p.id, wire.ByteCount(len(t.Buf)))
 			if c.multi.scheduling.traits.Redundant {
 				c.copyTrain(p, before)
@@ -135,7 +139,9 @@ func (c *Conn) pick(now clock.Time) *path {
 	if !c.wantsAny() || len(sc.views) == 0 {
 		return nil
 	}
-	if i := sc.scheduler.Pick(now, sc.views, c.need()); i >= 0 && i < len(sc.of) {
+	need := c.need()
+	if i := sc.scheduler.Pick(now, sc.views, need); i >= 0 && i < len(sc.of) {
+		c.traceScheduled(now, need, i)
 		return sc.of[i]
 	}
 	for i, p := range sc.of {
@@ -143,6 +149,7 @@ func (c *Conn) pick(now clock.Time) *path {
 			p.det.SetAppLimited() // the scheduler limits it, not what it carries
 		}
 	}
+	c.traceScheduled(now, need, sched.Wait)
 	return nil
 }
 

@@ -37,6 +37,12 @@ const (
 	TraceMTUUpdated                              // Path, Size
 	TraceMigrationState                          // Path, Trigger, Local, Remote
 	TraceECNState                                // Path, Trigger: new state
+
+	// Of connections with several paths, not in the draft.
+
+	TracePathState  // Path, Trigger: new state, Local, Remote, Err: why it is closed
+	TraceScheduled  // Path unless Scheduling.Wait, Scheduling, Trigger: the scheduler's name
+	TraceReinjected // Path: whose data is sent again, Reinjection, Trigger: why
 )
 
 // TraceEvent is one event of a trace. Which fields count depends on Kind.
@@ -62,6 +68,27 @@ type TraceEvent struct {
 	Versions      []wire.Version
 	Parameters    *wire.TransportParameters
 	Metrics       Metrics
+	Scheduling    Scheduling
+	Reinjection   Reinjection
+}
+
+// Scheduling is a decision of the scheduler that is not the one before.
+type Scheduling struct {
+	Wait bool // nothing leaves, although there is room
+	// Room is how much may leave now on the path chosen or, if none is, on all, bytes.
+	Room   wire.ByteCount
+	Ready  wire.ByteCount // what waits to be sent, bytes
+	SRTT   time.Duration  // of the path; 0: not measured yet
+	Trains uint64         // of data that left since the decision before
+}
+
+// Reinjection is data that is under way and is to be sent again without being known to be
+// lost.
+type Reinjection struct {
+	To       wire.PathID
+	Anywhere bool           // on whatever path the scheduler chooses: there is no To
+	Bytes    wire.ByteCount // of streams
+	Frames   int            // STREAM frames that had them
 }
 
 // Metrics is the recovery state of a path.

@@ -77,8 +77,9 @@ func (c *Conn) suspectTimeout(now clock.Time, p *path) {
 	}
 	if !v.suspect && p.state == PathActive && c.bonded(p) {
 		v.suspect, v.since = true, now
+		c.tracePathState(now, p, tracedSuspect)
 		if c.mayReinject(p) {
-			c.reinjectAll(p)
+			c.reinjectAll(now, p)
 		}
 	}
 }
@@ -99,12 +100,14 @@ func (c *Conn) probed(now clock.Time, p *path) {
 	v := &p.vitals
 	if !v.suspect {
 		v.suspect, v.since = true, now
+		c.tracePathState(now, p, tracedSuspect)
 	}
-	c.reinjectAll(p)
+	c.reinjectAll(now, p)
 	if p.det.PTOCount() < deadTimeouts {
 		return
 	}
 	p.state = PathDead
+	c.tracePathState(now, p, PathDead.String())
 	p.failures++
 	v.ask = now.Add(askEvery)
 	// Nothing of what is under way is waited for: it was all sent again.
@@ -122,6 +125,9 @@ func (c *Conn) heard(now clock.Time, p *path) {
 	}
 	v := &p.vitals
 	silent := now.Sub(v.heard)
+	if (v.suspect && p.state == PathActive) || p.state == PathDead {
+		c.tracePathState(now, p, PathActive.String())
+	}
 	v.heard, v.suspect = now, false
 	if p.state == PathDead {
 		p.state = PathActive

@@ -9,7 +9,8 @@
 //
 // Files: trace.go has the Trace and its header, record.go the JSON; packet.go the
 // packet events, frames.go the frames in them, control.go those without data or
-// ranges, multipath.go those that the draft does not know; connection.go how a
+// ranges, multipath.go those that the draft does not know; paths.go the events that it
+// does not know; connection.go how a
 // connection begins, goes and ends, errorcode.go the words for errors,
 // parameters.go the transport parameters, keys.go the keys, recovery.go what
 // recovery knows, tuple.go the paths; file.go opens files.
@@ -56,6 +57,46 @@
 //
 // A frame that cannot be parsed is an UnknownFrame without a name that takes the
 // rest of the packet.
+//
+// Where both sides have multipath, each event of a path says which in path_id, in its
+// data: packet_sent, packet_received, packet_lost, packet_dropped (0 when the packet
+// does not tell), recovery_metrics_updated, congestion_state_updated, mtu_updated,
+// ecn_state_updated, migration_state_updated. Without multipath there is none.
+//
+// # Events of our own
+//
+// The namespace tquiclab has what the draft has no event for. All of it is of
+// connections with multipath.
+//
+//	tquiclab:path_state_updated
+//	  path_id
+//	  old, new     validating    opened; its address is not validated yet
+//	               active        it may carry data
+//	               suspect       it owes acknowledgements for longer than they take
+//	               dead          probe timeouts brought nothing either
+//	               closing       abandoned
+//	               closed        what was known of it is forgotten
+//	  error_code   of PATH_ABANDON, with closing
+//
+//	tquiclab:scheduling_updated: the scheduler decides otherwise than before
+//	  scheduler    its name
+//	  path_id      what it chose; absent when it waits
+//	  wait         true: nothing leaves although there is room; absent otherwise
+//	  room         what may leave now on the path, of all paths when it waits; bytes
+//	  smoothed_rtt of the path, ms; absent when it is not known
+//	  ready        what waits to be sent, bytes; 1200 stands for some, or less
+//	  trains       of data that left since the event before
+//
+//	tquiclab:data_reinjected: data that is under way is queued to be sent again
+//	  from_path_id
+//	  to_path_id   absent: on whatever path the scheduler chooses
+//	  length       bytes of streams
+//	  frames       STREAM frames that had them
+//	  trigger      path_silent, path_closed, or tail: it arrives earlier on to_path_id
+//
+// A path is opened with its tuple_assigned before path_state_updated; old is absent in
+// its first event. To wait while no path has room is no decision, and what the redundant
+// scheduler copies is no reinjection.
 //
 // # Limitations
 //

@@ -17,7 +17,7 @@ func (t *Trace) parametersSet(e *proto.TraceEvent) {
 	if e.ByPeer {
 		side = side.Peer()
 	}
-	t.exponent[side] = p.AckDelayExponent
+	t.exponent[side], t.multipath[side] = p.AckDelayExponent, p.HasMultipath
 	r := t.begin(e, "quic:parameters_set")
 	r.initiator(e.ByPeer)
 	r.parameterIDs(p)

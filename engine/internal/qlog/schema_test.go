@@ -269,13 +269,14 @@ func frame(v any) string {
 var metric = fields{
 	"?min_rtt": isFloat, "?smoothed_rtt": isFloat, "?latest_rtt": isFloat, "?rtt_variance": isFloat, "?pto_count": uint16s,
 	"?congestion_window": uint64s, "?bytes_in_flight": uint64s, "?ssthresh": uint64s, "?packets_in_flight": uint64s,
-	"?pacing_rate": uint64s,
+	"?pacing_rate": uint64s, "?path_id": uint32s,
 }
 
-// packetFields are those that sent and received packets share. ecn is ours.
+// packetFields are those that sent and received packets share. ecn is ours, and so is
+// path_id, here and in the other events of a path.
 var packetFields = fields{
 	"header": packetHeader, "?frames": list(0, frame), "?stateless_reset_token": resetToken,
-	"?supported_versions": list(1, version), "?raw": rawInfo, "?datagram_payload_checksum": uint32s, "?ecn": ecn,
+	"?supported_versions": list(1, version), "?raw": rawInfo, "?datagram_payload_checksum": uint32s, "?ecn": ecn, "?path_id": uint32s,
 }
 
 var parameters = fields{
@@ -293,6 +294,8 @@ var parameters = fields{
 
 var migrationState = oneOf("probing_started probing_abandoned probing_successful migration_started migration_abandoned migration_complete")
 
+var pathState = oneOf("validating active suspect dead closing closed")
+
 // alpn is an ALPNIdentifier.
 var alpn = object(fields{"?byte_value": hexstring, "?string_value": isText})
 
@@ -306,7 +309,7 @@ var eventSchemas = map[string]fields{
 	},
 	"quic:connection_state_updated": {"?old": isText, "new": isText},
 	"quic:tuple_assigned":           {"tuple_id": tupleID, "?tuple_remote": endpoint, "?tuple_local": endpoint},
-	"quic:mtu_updated":              {"?old": uint32s, "new": uint32s, "?done": isBool},
+	"quic:mtu_updated":              {"?old": uint32s, "new": uint32s, "?done": isBool, "?path_id": uint32s},
 	"quic:version_information": {
 		"?server_versions": list(1, version), "?client_versions": list(1, version), "?chosen_version": version,
 	},
@@ -319,24 +322,35 @@ var eventSchemas = map[string]fields{
 	"quic:packet_received": packetFields.with(fields{"?trigger": oneOf("keys_available")}),
 	"quic:packet_dropped": {
 		"?header": packetHeader, "?raw": rawInfo, "?datagram_payload_checksum": uint32s,
-		"?details": object(fields{"?reason": isText}),
+		"?details": object(fields{"?reason": isText}), "?path_id": uint32s,
 		"?trigger": oneOf("internal_error rejected unsupported invalid duplicate connection_unknown decryption_failure key_unavailable general"),
 	},
 	"quic:packet_lost": {
-		"?header": packetHeader, "?frames": list(0, frame), "?is_mtu_probe_packet": isBool,
+		"?header": packetHeader, "?frames": list(0, frame), "?is_mtu_probe_packet": isBool, "?path_id": uint32s,
 		"?trigger": oneOf("reordering_threshold time_threshold pto_expired"),
 	},
 	"quic:migration_state_updated": {
 		"?old": migrationState, "new": migrationState, "?tuple_id": tupleID, "?tuple_remote": endpoint, "?tuple_local": endpoint,
+		"?path_id": uint32s,
 	},
 	"quic:key_updated": {
 		"key_type": secretName, "?old": hexstring, "?new": hexstring, "?key_phase": uint64s, "?trigger": keyTrigger,
 	},
 	"quic:key_discarded":            {"key_type": secretName, "?key": hexstring, "?key_phase": uint64s, "?trigger": keyTrigger},
 	"quic:recovery_metrics_updated": metric,
-	"quic:congestion_state_updated": {"?old": isText, "new": isText, "?trigger": isText},
+	"quic:congestion_state_updated": {"?old": isText, "new": isText, "?trigger": isText, "?path_id": uint32s},
 	"quic:ecn_state_updated": {
-		"?old": oneOf("testing unknown failed capable"), "new": oneOf("testing unknown failed capable"),
+		"?old": oneOf("testing unknown failed capable"), "new": oneOf("testing unknown failed capable"), "?path_id": uint32s,
+	},
+
+	// Ours.
+	"tquiclab:path_state_updated": {"path_id": uint32s, "?old": pathState, "new": pathState, "?error_code": uint64s},
+	"tquiclab:scheduling_updated": {
+		"scheduler": isText, "?path_id": uint32s, "?wait": isBool, "room": uint64s, "?smoothed_rtt": isFloat, "ready": uint64s, "trains": uint64s,
+	},
+	"tquiclab:data_reinjected": {
+		"from_path_id": uint32s, "?to_path_id": uint32s, "length": uint64s, "frames": uint64s,
+		"?trigger": oneOf("path_silent path_closed tail"),
 	},
 }
 

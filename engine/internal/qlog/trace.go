@@ -45,6 +45,8 @@ type Trace struct {
 	state    string   // of the connection
 	keyPhase uint64   // of the 1-RTT keys: how often they were updated
 	exponent [2]uint8 // of the ACK delays of each side; by side
+	// multipath: the side has the extension.
+	multipath [2]bool
 }
 
 var _ proto.Tracer = (*Trace)(nil)
@@ -105,6 +107,12 @@ func (t *Trace) Trace(e *proto.TraceEvent) {
 		t.migrationState(e)
 	case proto.TraceECNState:
 		t.ecnState(e)
+	case proto.TracePathState:
+		t.pathState(e)
+	case proto.TraceScheduled:
+		t.scheduled(e)
+	case proto.TraceReinjected:
+		t.reinjected(e)
 	}
 }
 
@@ -152,11 +160,20 @@ func (t *Trace) header(o Options) {
 	t.write()
 }
 
-// begin starts an event on path 0, whose tuple is the default one.
-func (t *Trace) begin(e *proto.TraceEvent, name string) *record { return t.beginOn(0, e, name) }
+// begin starts an event that is no path's. Its tuple is the default one, path 0's.
+func (t *Trace) begin(e *proto.TraceEvent, name string) *record { return t.beginTuple(0, e, name) }
 
-// beginOn starts an event on a path: what follows is its data.
+// beginOn starts an event on a path, and says which where there may be several.
 func (t *Trace) beginOn(path wire.PathID, e *proto.TraceEvent, name string) *record {
+	r := t.beginTuple(path, e, name)
+	if t.multipath[wire.Client] && t.multipath[wire.Server] {
+		r.pathID(path)
+	}
+	return r
+}
+
+// beginTuple starts an event on a path's tuple: what follows is its data.
+func (t *Trace) beginTuple(path wire.PathID, e *proto.TraceEvent, name string) *record {
 	r := &t.rec
 	r.b = append(r.b[:0], recordSeparator, '{')
 	r.millis("time", time.Duration(e.Time))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -50,6 +51,7 @@ func story() []proto.TraceEvent {
 		packet(proto.TracePacketSent, wire.PacketInitial, 0, wire.Crypto{Data: make([]byte, 300)}, wire.Padding{Size: 800}),
 		packet(proto.TracePacketReceived, wire.PacketInitial, 0, wire.Ack{Delay: 100}, wire.Crypto{Data: make([]byte, 90)}),
 		{Kind: proto.TracePacketDropped, PacketType: wire.PacketHandshake, Number: wire.NoPacket, Size: 1200, Trigger: "key_unavailable"},
+		{Kind: proto.TraceParametersSet, Parameters: &parameters, ByPeer: true},
 		{Kind: proto.TraceALPN, Trigger: "tquiclab"},
 		{Kind: proto.TraceKeyUpdated, PacketType: wire.PacketOneRTT},
 		{Kind: proto.TraceKeyDiscarded, PacketType: wire.PacketInitial},
@@ -60,6 +62,7 @@ func story() []proto.TraceEvent {
 		{Kind: proto.TraceECNState, Trigger: "testing"},
 		packet(proto.TracePacketSent, wire.PacketOneRTT, 1, wire.Stream{Data: make([]byte, 1000), Fin: true}),
 		{Kind: proto.TraceMetricsUpdated, Metrics: proto.Metrics{CongestionWindow: 12000, BytesInFlight: 1040, PacketsInFlight: 1}},
+		{Kind: proto.TracePathState, Path: 1, Trigger: "validating", Local: netip.MustParseAddrPort("[::ffff:198.51.100.1]:4000"), Remote: remote},
 		{Kind: proto.TraceMigrationState, Path: 1, Trigger: "probing_started", Local: netip.MustParseAddrPort("[::ffff:198.51.100.1]:4000"), Remote: remote},
 		on(1, packet(proto.TracePacketSent, wire.PacketOneRTT, 0, wire.PathChallenge{Data: [8]byte{7}})),
 		on(1, packet(proto.TracePacketReceived, wire.PacketOneRTT, 0, acked, wire.PathAbandon{Path: 1, Code: 0x3e})),
@@ -67,7 +70,15 @@ func story() []proto.TraceEvent {
 			Kind: proto.TraceMetricsUpdated, Path: 1,
 			Metrics: proto.Metrics{SRTT: 30 * time.Millisecond, MinRTT: 29900 * time.Microsecond, LatestRTT: 30 * time.Millisecond, PTOCount: 1},
 		},
+		{
+			Kind: proto.TraceScheduled, Path: 1, Trigger: "minrtt",
+			Scheduling: proto.Scheduling{Room: 12000, Ready: 50000, SRTT: 30 * time.Millisecond, Trains: 7},
+		},
+		{Kind: proto.TraceScheduled, Trigger: "ecf", Scheduling: proto.Scheduling{Wait: true, Room: 2400, Ready: 9000, Trains: 2}},
 		{Kind: proto.TracePacketLost, PacketType: wire.PacketOneRTT, Number: 1, Trigger: "time_threshold"},
+		{Kind: proto.TracePathState, Path: 1, Trigger: "closing", Err: &wire.TransportError{Code: wire.PathUnstableOrPoor}},
+		{Kind: proto.TraceReinjected, Path: 1, Trigger: "path_closed", Reinjection: proto.Reinjection{Anywhere: true, Bytes: 1000, Frames: 1}},
+		{Kind: proto.TraceReinjected, Path: 1, Trigger: "tail", Reinjection: proto.Reinjection{To: 0, Bytes: 2000, Frames: 2}},
 		{Kind: proto.TraceConnectionClosed, Err: wire.Errorf(wire.ProtocolViolation, "no\nway"), Trigger: "error"},
 	}
 	for i := range events {
@@ -90,7 +101,7 @@ func TestGolden(t *testing.T) {
 	if err := trace.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for k := proto.TraceConnectionStarted; k <= proto.TraceECNState; k++ {
+	for k := proto.TraceConnectionStarted; k <= proto.TraceReinjected; k++ {
 		if !kinds[k] {
 			t.Errorf("the story has no event of kind %d", k)
 		}
@@ -116,9 +127,11 @@ func TestEveryKindWithOddFields(t *testing.T) {
 	odd := proto.TraceEvent{
 		PacketType: 99, Path: 1<<32 - 1, Number: -5, KeyPhase: 255, ECN: 9, Size: -1, Payload: []byte{0xff},
 		Trigger: "\xff\"\n", Err: io.ErrUnexpectedEOF, ByPeer: true, Versions: []wire.Version{0},
-		Metrics: proto.Metrics{SRTT: -1, CongestionWindow: -1, PTOCount: 1 << 20, PacingRate: -1},
+		Metrics:     proto.Metrics{SRTT: -1, CongestionWindow: -1, PTOCount: 1 << 20, PacingRate: -1},
+		Scheduling:  proto.Scheduling{Room: -1, Ready: -1, SRTT: -1, Trains: math.MaxUint64},
+		Reinjection: proto.Reinjection{Bytes: -1, Frames: -1},
 	}
-	for kind := range proto.TraceECNState + 2 {
+	for kind := range proto.TraceReinjected + 2 {
 		for _, e := range []proto.TraceEvent{{}, odd} {
 			e.Kind = kind
 			written(t, wire.Server, e, e)
@@ -197,7 +210,11 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 	}
 	metrics := proto.TraceEvent{Time: 1e9, Kind: proto.TraceMetricsUpdated, Path: 1}
 	lost := proto.TraceEvent{Time: 1e9, Kind: proto.TracePacketLost, Path: 1, PacketType: wire.PacketOneRTT, Trigger: "time_threshold"}
+	picked := proto.TraceEvent{Time: 1e9, Kind: proto.TraceScheduled, Path: 1, Trigger: "minrtt", Scheduling: proto.Scheduling{Room: 12000, Ready: 1 << 20}}
 	trace := New(io.Discard, Options{})
+	for side := range trace.multipath {
+		trace.multipath[side] = true
+	}
 	trace.Trace(&e)
 	trace.Trace(&metrics)
 	n := testing.AllocsPerRun(200, func() {
@@ -210,9 +227,10 @@ func TestPacketsDoNotAllocate(t *testing.T) {
 		metrics.Metrics.SRTT++
 		trace.Trace(&metrics)
 		trace.Trace(&lost)
+		trace.Trace(&picked)
 	})
 	if n > 0 {
-		t.Errorf("%v allocations for four events, want 0", n)
+		t.Errorf("%v allocations for five events, want 0", n)
 	}
 }
 

@@ -17,6 +17,7 @@ type path struct {
 	congestion    string
 	migration     string
 	ecn           string
+	state         string
 }
 
 // path returns what is known of a path. The pointer holds until another path is new. A
