@@ -73,7 +73,11 @@ func openSpace(space func(int, string) (*netns.NS, error), index int, name strin
 
 func (w *kernelWire) find(ends [2]string) (err error) {
 	for i, name := range ends {
-		if w.ends[i], err = w.handle.LinkByName(name); err != nil {
+		w.ends[i], err = w.handle.LinkByName(name)
+		if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
+			return fmt.Errorf("its interface %s was deleted: %w", name, err)
+		}
+		if err != nil {
 			return fmt.Errorf("find %s: %w", name, err)
 		}
 	}
