@@ -374,7 +374,7 @@ func (p *probe) late(sent []emulationtest.Arrival) (time.Duration, int) {
 // The losses of every profile are those of the model to the packet, with the seed's:
 // their number lies within the model's 99 % interval, their mean burst within 10 %.
 func TestProfilesLoseWhatTheyShould(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	for _, m := range profileDirections() {
 		if m.imp.Loss == 0 {
 			continue
