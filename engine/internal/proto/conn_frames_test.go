@@ -178,7 +178,7 @@ func TestFrameInZeroRTT(t *testing.T) {
 		wire.TypeNewConnectionID: false, wire.TypePathChallenge: false, wire.TypeCloseTransport: false, wire.TypeCloseApplication: false,
 		wire.TypeDatagram: false,
 	} {
-		err, _ := allowed(kind, wire.PacketZeroRTT, false, false).(*wire.TransportError)
+		err, _ := allowed(kind, wire.PacketZeroRTT, extensions{}).(*wire.TransportError)
 		if got := err != nil && err.Code == wire.ProtocolViolation; got != forbidden {
 			t.Errorf("%v in 0-RTT: %v, want forbidden %v", kind, err, forbidden)
 		}

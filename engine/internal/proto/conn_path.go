@@ -131,6 +131,7 @@ func (c *Conn) resetPath(now clock.Time, p *path) {
 		return
 	}
 	p.moved = false
+	c.ackFreq.anew = true // draft-ietf-quic-ack-frequency, section 8.4
 	c.removeController(p)
 	p.det.ResetPath(now, c.newController(now, p))
 }

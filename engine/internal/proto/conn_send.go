@@ -152,6 +152,7 @@ func (c *Conn) wantsData(p *path) bool { return c.wantsAny() || p.copies.len() >
 // wantsAny is wantsData but for what is bound to one path.
 func (c *Conn) wantsAny() bool {
 	return c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames() || c.pingWanted || c.doneWanted ||
+		c.ackFreq.state == frameQueued ||
 		(c.newToken != nil && !c.tokenSent) || c.wantsPathFrames() || c.wantsCrypto()
 }
 
@@ -265,6 +266,9 @@ func (c *Conn) appendPacket(now clock.Time, p *path, b []byte, kind wire.PacketT
 		c.appendStrayAcks(now, &w)
 		ping = ping || p.vitals.ping
 	}
+	if probe || p.vitals.ping {
+		c.appendImmediateAck(&w) // draft-ietf-quic-ack-frequency, section 7: without the peer's delay
+	}
 	if m.data {
 		c.appendFrames(&w, s)
 	}
@@ -304,7 +308,7 @@ func (c *Conn) appendFrames(w *builder, s *space) {
 	if w.kind == wire.PacketInitial || w.kind == wire.PacketHandshake {
 		return
 	}
-	if w.kind == wire.PacketOneRTT && (!c.appendOnce(w) || !c.appendPathFrames(w)) {
+	if w.kind == wire.PacketOneRTT && (!c.appendOnce(w) || !c.appendAckFrequency(w) || !c.appendPathFrames(w)) {
 		return
 	}
 	if c.pingWanted && !w.ackEliciting && !c.streams.hasData() {
@@ -384,6 +388,7 @@ func (c *Conn) appendProbe(now clock.Time, t *Transmit, p *path) bool {
 		return false
 	}
 	appendPing(&w)
+	c.appendImmediateAck(&w) // draft-ietf-quic-ack-frequency, section 8.3
 	w.pad(int(size))
 	w.mtuProbe = true
 	b, err := c.endPacket(now, &w)
