@@ -67,8 +67,9 @@ type Config struct {
 	// NoAckFrequency keeps draft-ietf-quic-ack-frequency off: the peer is not told that this
 	// side takes its frames, and is asked for nothing.
 	NoAckFrequency bool
-	// AskAcks has the peer asked for acknowledgements at another rate than it sends them,
-	// where that pays: see ackask.go.
+	// AskAcks has the peer asked to acknowledge less often (ACK_FREQUENCY), once it is seen to
+	// send three times as many ACKs as the paths need. This engine's own receiver does not:
+	// it is of use with others.
 	AskAcks bool
 
 	// Tracer makes the tracer of a new connection, which is named by the destination
