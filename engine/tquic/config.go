@@ -34,8 +34,8 @@ type Config struct {
 	// wants acknowledgements, nor is it asked for one at once.
 	NoAckFrequency bool
 	// AskAcks has a peer that acknowledges more often than its paths need asked to do so
-	// less often, as the same draft has it. tquic itself never does: it is of use with
-	// other peers, over links with a thin way back.
+	// less often, as the same draft has it. tquic itself seldom is one: it is of use
+	// with others, over links with a thin way back.
 	AskAcks bool
 	// KeepWarm has every path answer something after so long a silence, so that those
 	// that stand by are known to work, and NATs on the way keep them. 0: never.

@@ -90,7 +90,7 @@ func TestAsksForFewerAcks(t *testing.T) {
 	}
 }
 
-// This engine's own receiver is not asked: it acknowledges no more than it must.
+// This engine's own receiver is not asked: it acknowledges little more than it must.
 func TestAsksNotWhereItDoesNotPay(t *testing.T) {
 	d := download(t, true, false, 12<<20, line{delay: 10 * time.Millisecond, rate: 6e6})
 	if len(d.wishes) != 0 {

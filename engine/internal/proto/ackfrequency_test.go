@@ -279,8 +279,16 @@ func TestProbeTimeoutByTheDelayAskedFor(t *testing.T) {
 			want(tt.flying)
 			s.acksAll(0, 1)
 			want(tt.afterAck)
-			s.opens(clientSat)
+			p := s.opens(clientSat)
 			want(tt.afterAck)
+			s.home()
+			s.acksAll(0, 1)
+			p.det.OnSent(recovery.SpaceApplication, recovery.Sent{Number: p.spaces[recovery.SpaceApplication].next, Time: s.now(), Size: 1200, AckEliciting: true, InFlight: true})
+			late := s.conn.suspectDeadline(p)
+			s.conn.setAckDelay(tt.afterAck + 7*time.Millisecond)
+			if got := s.conn.suspectDeadline(p).Sub(late); got != 7*time.Millisecond {
+				t.Errorf("a path is late after %v more, want 7 ms", got)
+			}
 		})
 	}
 }

@@ -68,8 +68,8 @@ type Config struct {
 	// side takes its frames, and is asked for nothing.
 	NoAckFrequency bool
 	// AskAcks has the peer asked to acknowledge less often (ACK_FREQUENCY), once it is seen to
-	// send three times as many ACKs as the paths need. This engine's own receiver does not:
-	// it is of use with others.
+	// send three times as many ACKs as the paths need. This engine's own receiver seldom
+	// does: it is of use with others.
 	AskAcks bool
 
 	// Tracer makes the tracer of a new connection, which is named by the destination
