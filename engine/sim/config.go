@@ -71,6 +71,8 @@ type Config struct {
 	Congestion, Scheduler string
 	// NoReinject keeps data that one path owes off the others until it is lost.
 	NoReinject bool
+	// AskAcks has both hosts ask each other for fewer ACKs where that pays.
+	AskAcks bool
 	// KeepAlive makes a host that has sent nothing for so long send a PING, without which
 	// a receiver behind a NAT that rebinds is lost to its peer. 0: never.
 	KeepAlive time.Duration

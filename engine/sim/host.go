@@ -64,7 +64,7 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 		TLS: id.client, Random: random, ResetKey: id.key(side.String() + " reset"), Congestion: c.Congestion,
 		MaxUDPPayload: wire.ByteCount(payload), MaxBidiStreams: int64(c.Streams), ECN: true,
 		KeepAlive: c.KeepAlive, EarlyData: c.EarlyData,
-		Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject,
+		Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject, AskAcks: c.AskAcks,
 	}
 	if c.EarlyData && side == wire.Client {
 		h.config.TLS = id.client.Clone()

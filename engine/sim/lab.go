@@ -23,9 +23,10 @@ type LabConfig struct {
 	// Paths is how many paths a connection may have at a time, 2 to 16, on both hosts. 0
 	// and 1: one, without the multipath extension.
 	Paths int
-	// Scheduler and NoReinject as in Config.
+	// Scheduler, NoReinject and AskAcks as in Config.
 	Scheduler  string
 	NoReinject bool
+	AskAcks    bool
 	// Streams is how many streams a peer may have open at once. 0: 100.
 	Streams int
 	// EarlyData has the client remember the server, and send in the first flight of its

@@ -60,7 +60,7 @@ func (r *run) build() error {
 	var err error
 	r.lab, err = NewLab(LabConfig{
 		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.streams(),
-		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject,
+		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject, AskAcks: r.AskAcks,
 		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
 	return err

@@ -30,6 +30,13 @@ type Config struct {
 	// NoReinject keeps data that a path owes from being sent on another one before it is
 	// lost.
 	NoReinject bool
+	// NoAckFrequency keeps draft-ietf-quic-ack-frequency off: the peer cannot say how often it
+	// wants acknowledgements, nor is it asked for one at once.
+	NoAckFrequency bool
+	// AskAcks has a peer that acknowledges more often than its paths need asked to do so
+	// less often, as the same draft has it. tquic itself seldom is one: it is of use
+	// with others, over links with a thin way back.
+	AskAcks bool
 	// KeepWarm has every path answer something after so long a silence, so that those
 	// that stand by are known to work, and NATs on the way keep them. 0: never.
 	KeepWarm time.Duration
@@ -107,6 +114,7 @@ func (c *Config) orDefaults() Config {
 func (c *Config) proto(t *tls.Config, epoch time.Time) proto.Config {
 	p := proto.Config{
 		TLS: t, Congestion: c.Congestion, Paths: c.Paths, Scheduler: c.Scheduler, NoReinject: c.NoReinject, KeepWarm: c.KeepWarm,
+		NoAckFrequency: c.NoAckFrequency, AskAcks: c.AskAcks,
 		IdleTimeout: c.IdleTimeout, KeepAlive: c.KeepAlive, HandshakeTimeout: c.HandshakeTimeout,
 		StreamWindow: wire.ByteCount(c.StreamWindow), MaxStreamWindow: wire.ByteCount(c.MaxStreamWindow),
 		ConnWindow: wire.ByteCount(c.ConnWindow), MaxConnWindow: wire.ByteCount(c.MaxConnWindow),

@@ -52,7 +52,7 @@ func (a *acks) setRTT(d time.Duration) { a.policy.rtt = d }
 
 // countECN counts the mark and reports whether it asks for an ACK at once. RFC
 // 9000, section 13.2.1: every CE does. Where ACKs are for more than two packets only
-// the first in a row does (draft-ietf-quic-ack-frequency, section 6.4).
+// the first in a row does (draft-ietf-quic-ack-frequency, section 6.3).
 func (a *acks) countECN(ecn wire.ECN) bool {
 	before := a.lastCE
 	a.lastCE = ecn == wire.CE

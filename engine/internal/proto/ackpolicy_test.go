@@ -187,7 +187,7 @@ func TestAcksOfCongestionMarks(t *testing.T) {
 			t.Errorf("no ACK due for CE packet %d", pn)
 		}
 	}
-	// draft-ietf-quic-ack-frequency, section 6.4: above a threshold of 1 only the first.
+	// draft-ietf-quic-ack-frequency, section 6.3: above a threshold of 1 only the first.
 	h = newAcksTest(t)
 	h.a.setPolicy(10, 25*time.Millisecond, 1)
 	var due []wire.PacketNumber

@@ -64,6 +64,14 @@ type Config struct {
 	// lost.
 	NoReinject bool
 
+	// NoAckFrequency keeps draft-ietf-quic-ack-frequency off: the peer is not told that this
+	// side takes its frames, and is asked for nothing.
+	NoAckFrequency bool
+	// AskAcks has the peer asked to acknowledge less often (ACK_FREQUENCY), once it is seen to
+	// send three times as many ACKs as the paths need. This engine's own receiver seldom
+	// does: it is of use with others.
+	AskAcks bool
+
 	// Tracer makes the tracer of a new connection, which is named by the destination
 	// connection ID of the client's first packet. It may return nil. nil: no traces.
 	Tracer func(side wire.Perspective, originalID wire.ConnID) Tracer

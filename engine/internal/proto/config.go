@@ -134,6 +134,14 @@ func orStreams(n *int64) {
 	*n = max(*n, 0)
 }
 
+// minAckDelay returns what this side advertises, if it does.
+func (c *Config) minAckDelay() time.Duration {
+	if c.NoAckFrequency {
+		return 0
+	}
+	return minAckDelay
+}
+
 // parameters returns what the connection tells its peer about itself, apart from
 // connection IDs.
 func (c *Config) parameters() wire.TransportParameters {
@@ -151,6 +159,8 @@ func (c *Config) parameters() wire.TransportParameters {
 		DisableActiveMigration:         c.DisableMigration,
 		ActiveConnectionIDLimit:        activeIDLimit,
 		MaxDatagramFrame:               uint64(c.MaxDatagram),
+		MinAckDelay:                    c.minAckDelay(),
+		HasMinAckDelay:                 !c.NoAckFrequency,
 		HasMultipath:                   c.Paths > 1,
 		InitialMaxPathID:               wire.PathID(max(c.Paths, 1) - 1),
 	}

@@ -58,6 +58,7 @@ type Conn struct {
 	paths, open, lingering []*path
 	multi                  multipath
 	congestion             *congest.Group
+	ackFreq                ackFrequency
 
 	// The data.
 	streams   streams

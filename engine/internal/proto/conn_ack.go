@@ -22,6 +22,9 @@ func (c *Conn) handleAck(now clock.Time, p *path, kind wire.PacketType, f *wire.
 	}
 	c.settle(now, p, sp)
 	c.heard(now, p)
+	if sp == recovery.SpaceApplication {
+		c.weighAcks(p)
+	}
 	return nil
 }
 
@@ -148,7 +151,9 @@ func (c *Conn) refAcked(s *space, r frameRef) {
 		}
 	case refPathAbandon, refPathStatus, refMaxPathID, refPathsBlocked, refPathCIDsBlocked:
 		c.pathFrameAcked(r)
-	case refNewToken, refHandshakeDone, refPing, refPathChallenge, refDatagram, refAckFrequency, refDone:
+	case refAckFrequency:
+		c.ackFrequencyAcked(r.off)
+	case refNewToken, refHandshakeDone, refPing, refPathChallenge, refDatagram, refDone:
 	default:
 		c.streams.acked(r)
 	}
@@ -173,7 +178,9 @@ func (c *Conn) refLost(s *space, r frameRef) {
 		c.doneWanted = true
 	case refNewToken:
 		c.tokenSent = false
-	case refAck, refPing, refPathChallenge, refDatagram, refAckFrequency, refDone:
+	case refAckFrequency:
+		c.ackFrequencyLost(r.off)
+	case refAck, refPing, refPathChallenge, refDatagram, refDone:
 		// Acknowledgements are sent anew, challenges on their own timer, DATAGRAMs not
 		// (RFC 9221, section 5.2).
 	default:

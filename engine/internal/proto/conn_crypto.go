@@ -34,6 +34,8 @@ func (c *Conn) remembered() []byte {
 	p := c.cfg.parameters()
 	// draft-ietf-quic-multipath-21, section 2.1: initial_max_path_id MUST NOT be remembered.
 	p.HasMultipath, p.InitialMaxPathID = false, 0
+	// draft-ietf-quic-ack-frequency, section 3: min_ack_delay MUST NOT be remembered.
+	p.HasMinAckDelay, p.MinAckDelay = false, 0
 	return p.Append(nil, wire.Server)
 }
 
@@ -142,6 +144,8 @@ func (c *Conn) resume(data []byte) {
 	}
 	// draft-ietf-quic-multipath-21, section 2.1: initial_max_path_id MUST NOT be remembered.
 	p.HasMultipath, p.InitialMaxPathID = false, 0
+	// draft-ietf-quic-ack-frequency, section 3: min_ack_delay MUST NOT be remembered.
+	p.HasMinAckDelay, p.MinAckDelay = false, 0
 	c.peer = p
 }
 
@@ -188,7 +192,7 @@ func (c *Conn) setPeerParameters(now clock.Time, data []byte) error {
 	c.streams.setPeerLimits(&c.peer)
 	c.datagrams.setPeerMax(wire.ByteCount(p.MaxDatagramFrame))
 	c.idle.setPeer(p.MaxIdleTimeout)
-	c.path0.det.SetMaxAckDelay(p.MaxAckDelay)
+	c.setAckDelay(p.MaxAckDelay)
 	c.path0.mtu.setPeerMax(p.MaxUDPPayload)
 	if p.HasResetToken {
 		c.path0.peer.setResetToken(p.ResetToken)

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 )
 
@@ -25,7 +26,7 @@ func (c *Conn) handleFrames(now clock.Time, p *path, d *Datagram, r *received) (
 			return out, err
 		}
 		b = b[n:]
-		if err := allowed(t, r.kind, c.multi.on, c.local.HasMultipath); err != nil {
+		if err := allowed(t, r.kind, c.extensions()); err != nil {
 			return out, err
 		}
 		out.eliciting = out.eliciting || t.AckEliciting()
@@ -50,12 +51,22 @@ func inFrame(err error, t wire.FrameType) error {
 	return err
 }
 
+// extensions are those that this side has, as far as frames go.
+type extensions struct {
+	multipath, multipathOffered bool // of both sides; of this one
+	ackFrequency                bool // of this one
+}
+
+func (c *Conn) extensions() extensions {
+	return extensions{multipath: c.multi.on, multipathOffered: c.local.HasMultipath, ackFrequency: c.local.HasMinAckDelay}
+}
+
 // allowed holds the table of RFC 9000, section 12.4: a frame in a packet type that
 // does not permit it MUST be a PROTOCOL_VIOLATION, an unknown one a
-// FRAME_ENCODING_ERROR. multipath says that both sides have the extension, offered that
-// this one does.
-func allowed(t wire.FrameType, kind wire.PacketType, multipath, offered bool) error {
+// FRAME_ENCODING_ERROR.
+func allowed(t wire.FrameType, kind wire.PacketType, x extensions) error {
 	ok := true
+	ofAcks := t == wire.TypeAckFrequency || t == wire.TypeImmediateAck
 	ofPaths := (t >= wire.TypePathAck && t <= wire.TypePathAckECN) || (t >= wire.TypePathAbandon && t <= wire.TypePathCIDsBlocked)
 	switch kind {
 	case wire.PacketInitial, wire.PacketHandshake:
@@ -67,17 +78,19 @@ func allowed(t wire.FrameType, kind wire.PacketType, multipath, offered bool) er
 	case wire.PacketZeroRTT:
 		switch t {
 		case wire.TypeAck, wire.TypeAckECN, wire.TypeCrypto, wire.TypeHandshakeDone, wire.TypeNewToken,
-			wire.TypePathResponse, wire.TypeRetireConnectionID:
+			wire.TypePathResponse, wire.TypeRetireConnectionID,
+			// draft-ietf-quic-ack-frequency, section 3: these cannot be in 0-RTT packets.
+			wire.TypeAckFrequency, wire.TypeImmediateAck:
 			ok = false
 		}
 	}
 	// draft-ietf-quic-multipath-21, section 4: a frame of the extension in another packet
 	// type than 1-RTT MUST be a PROTOCOL_VIOLATION. In the handshake it is not known yet
 	// whether the peer has the extension.
-	early := ofPaths && offered && kind != wire.PacketOneRTT
+	early := ofPaths && x.multipathOffered && kind != wire.PacketOneRTT
 	ok = ok && !early
 	switch {
-	case !wire.Known(t) || (ofPaths && !multipath && !early) || t == wire.TypeAckFrequency || t == wire.TypeImmediateAck:
+	case !wire.Known(t) || (ofPaths && !x.multipath && !early) || (ofAcks && !x.ackFrequency):
 		// Extensions that were not negotiated are unknown (section 19.21).
 		return &wire.TransportError{Code: wire.FrameEncodingError, Frame: t, Reason: "unknown frame type"}
 	case !ok:
@@ -133,7 +146,24 @@ func (c *Conn) handleFrame(now clock.Time, p *path, d *Datagram, r *received, t 
 	if (t >= wire.TypePathAbandon && t <= wire.TypePathCIDsBlocked) || t == wire.TypePathAck || t == wire.TypePathAckECN {
 		return c.handleMultipathFrame(now, r, t, b)
 	}
+	if t == wire.TypeAckFrequency || t == wire.TypeImmediateAck {
+		return c.handleAckControl(p, t, b)
+	}
 	return c.handleStreamControl(now, t, b)
+}
+
+// handleAckControl takes what the peer wants of acknowledgements: of all paths, or at once
+// of the path that it came on.
+func (c *Conn) handleAckControl(p *path, t wire.FrameType, b []byte) (int, error) {
+	if t == wire.TypeImmediateAck {
+		p.spaces[recovery.SpaceApplication].acks.expedite()
+		return 0, nil
+	}
+	f, n, err := wire.ParseAckFrequency(t, b)
+	if err != nil {
+		return 0, err
+	}
+	return n, c.handleAckFrequency(f)
 }
 
 // handlePathFrame takes the frames about connection IDs and path validation.

@@ -131,6 +131,7 @@ func (c *Conn) resetPath(now clock.Time, p *path) {
 		return
 	}
 	p.moved = false
+	c.ackFreq.anew = true // draft-ietf-quic-ack-frequency, section 8.4
 	c.removeController(p)
 	p.det.ResetPath(now, c.newController(now, p))
 }
@@ -169,7 +170,8 @@ func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 	p.amp.validate()
 	p.det.AmplificationLifted()
 	if _, full := p.challenge.passed(); !full {
-		// Section 8.2.1: after a challenge in a small datagram MUST come one of 1200 bytes.
+		// RFC 9000, section 8.2.1: after a challenge in a small datagram MUST come one of 1200
+		// bytes.
 		p.challenge.start(now, p.pto(), c.randomData)
 	}
 	if p.state == PathValidating {
@@ -188,7 +190,7 @@ func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 }
 
 // pathTimeout sends challenges again and gives up on those that stay unanswered
-// (section 8.2.4). Without another path to go to it may wait for this one: it is
+// (RFC 9000, section 8.2.4). Without another path to go to it may wait for this one: it is
 // asked again, ever less often, until the connection is idle for too long.
 func (c *Conn) pathTimeout(now clock.Time, p *path) {
 	p.leaving.timeout(now)

@@ -17,7 +17,8 @@
 //     collects a packet's frames and notes what it carried;
 //   - time passes: conn_timer.go, idle.go; the end: conn_close.go;
 //   - a path: path.go, conn_path.go, challenge.go, amplification.go, pmtu.go,
-//     localids.go, remoteids.go, acks.go and ackpolicy.go;
+//     localids.go, remoteids.go, acks.go and ackpolicy.go; what the sides ask of each
+//     other's ACKs in ackfrequency.go and ackask.go;
 //   - data: stream.go, its halves stream_send.go and stream_recv.go, sendbuffer.go,
 //     reassembler.go, page.go, flow.go; all streams of a connection in streams.go,
 //     streams_in.go, streams_out.go, streams_fate.go, streamqueue.go; datagrams.go;

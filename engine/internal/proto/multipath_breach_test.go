@@ -117,7 +117,7 @@ func TestMultipathFrameInTheWrongPacket(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, on := range []bool{false, true} { // 0-RTT comes before and after the handshake
-				got, ok := allowed(typ, wire.PacketZeroRTT, on, true).(*wire.TransportError)
+				got, ok := allowed(typ, wire.PacketZeroRTT, extensions{multipath: on, multipathOffered: true}).(*wire.TransportError)
 				if !ok || got.Code != wire.ProtocolViolation {
 					t.Errorf("in a 0-RTT packet: %v", got)
 				}

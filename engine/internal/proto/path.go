@@ -53,6 +53,7 @@ type path struct {
 	peerStatus         uint64 // 1 + the newest sequence number from the peer; 0: none
 	abandonment        abandonment
 	copies             copyQueue
+	feedback           feedback
 	vitals             vitals
 	phase              string // of congestion control, as last traced
 	picks              uint64 // trains of data

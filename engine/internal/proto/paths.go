@@ -119,7 +119,7 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	p.det = recovery.New(recovery.Config{Side: c.side, Controller: c.newController(now, p), MaxDatagram: p.mtu.size()})
 	p.det.HandshakeKeysAvailable()
 	p.det.HandshakeConfirmed()
-	p.det.SetMaxAckDelay(c.peer.MaxAckDelay)
+	p.det.SetMaxAckDelay(c.peerAckDelay())
 	for sp := range p.spaces {
 		s := &p.spaces[sp]
 		s.discarded = recovery.Space(sp) != recovery.SpaceApplication
@@ -129,6 +129,7 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	s.multi = true
 	s.skip = c.skipAfter(0, skipFirst)
 	s.acks.init(false, maxAckDelay, 0)
+	c.heed(p)
 	p.ecn = c.cfg.ECN
 	p.vitals = vitals{heard: now}
 	p.state = PathValidating

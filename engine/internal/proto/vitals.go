@@ -58,7 +58,7 @@ func (c *Conn) suspectDeadline(p *path) clock.Time {
 		return t
 	}
 	rtt := p.det.RTT()
-	slack := max(4*rtt.Var, leastSlack) + c.peer.MaxAckDelay
+	slack := max(4*rtt.Var, leastSlack) + c.peerAckDelay()
 	return min(t, max(oldest.Add(rtt.Smoothed), v.heard).Add(slack))
 }
 
