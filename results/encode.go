@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 )
 
 // WriteJSON writes the summary as summary.json has it: indented, one trailing
@@ -39,6 +40,35 @@ func (a Arm) MarshalJSON() ([]byte, error) {
 	type plain Arm
 	a.Paths = list(a.Paths)
 	return json.Marshal(plain(a))
+}
+
+// MarshalJSON writes a figure that could not be measured, NaN, as null.
+func (c CalibrationCheck) MarshalJSON() ([]byte, error) {
+	type plain CalibrationCheck
+	if !math.IsNaN(c.Got) {
+		return json.Marshal(plain(c))
+	}
+	return json.Marshal(struct {
+		plain
+		Got *float64 `json:"got"`
+	}{plain: plain(c)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (c *CalibrationCheck) UnmarshalJSON(data []byte) error {
+	type plain CalibrationCheck
+	p := struct {
+		*plain
+		Got *float64 `json:"got"`
+	}{plain: (*plain)(c)}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	c.Got = math.NaN()
+	if p.Got != nil {
+		c.Got = *p.Got
+	}
+	return nil
 }
 
 func list[T any](s []T) []T {

@@ -144,9 +144,9 @@ type CalibrationCheck struct {
 	Name string  `json:"name"`           // delay, spread, rate, queue, loss, burst, reordered, duplicated, mtu, receiver, backend, lateness
 	Unit string  `json:"unit,omitempty"` // ms, bit/s, packets, bytes; empty: a share
 	Want float64 `json:"want"`           // what a perfect wire would have given to the same packets, on average
-	Got  float64 `json:"got"`
-	Low  float64 `json:"low"`  // it passes from here
-	High float64 `json:"high"` // to here: chance, and the tolerance
+	Got  float64 `json:"got"`            // NaN, and null in JSON: nothing came that it could be measured by
+	Low  float64 `json:"low"`            // it passes from here
+	High float64 `json:"high"`           // to here: chance, and the tolerance
 	OK   bool    `json:"ok"`
 }
 

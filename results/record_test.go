@@ -209,3 +209,17 @@ func TestArmEqual(t *testing.T) {
 		})
 	}
 }
+
+// A figure of a link that lets nothing through is not measured: null, and NaN again when
+// it is read. The others stay numbers.
+func TestCalibrationOfASilentLink(t *testing.T) {
+	in := []CalibrationCheck{{Name: "delay", Unit: "ms", Want: 35, Got: math.NaN()}, {Name: "loss", Got: 1, OK: true}}
+	data, err := json.Marshal(in)
+	if err != nil || !strings.Contains(string(data), `"got":null`) || !strings.Contains(string(data), `"want":35`) || !strings.Contains(string(data), `"got":1`) {
+		t.Fatalf("%s, %v", data, err)
+	}
+	var out []CalibrationCheck
+	if err := json.Unmarshal(data, &out); err != nil || !math.IsNaN(out[0].Got) || out[0].Want != 35 || out[1] != in[1] {
+		t.Errorf("read again: %+v, %v", out, err)
+	}
+}

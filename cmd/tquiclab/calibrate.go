@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -122,6 +123,9 @@ func writeCalibration(out io.Writer, verdicts []results.Calibration) error {
 // checkValue writes a figure with its unit, in four digits.
 func checkValue(c results.CalibrationCheck, v float64) string {
 	digits := func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+	if math.IsNaN(v) {
+		return "nothing"
+	}
 	switch c.Unit {
 	case "":
 		return digits(100*v) + " %"
