@@ -43,7 +43,7 @@ fuzz: ## each fuzz target for FUZZTIME (10s)
 seeds: ## seeded simulations of whole connections, 10,000 of them; SEEDS=first..last selects
 	$(GO) test ./engine/sim -count=1 -timeout 60m -run '^TestSeeds$$' -seeds=$(SEEDS)
 
-wsp: ## bonding over 4 x 253 pairs of paths, in virtual time: about ten minutes; SAMPLE=n takes n runs a class
+wsp: ## bonding over 4 x 253 pairs of paths, in virtual time: ten to twenty minutes; SAMPLE=n takes n runs a class
 	$(GO) run ./cmd/breadth wsp -sample $(SAMPLE) -out wsp.jsonl
 
 bond: ## bonding over each topology of the catalogue with several paths, in virtual time; ROUNDS=n

@@ -17,7 +17,10 @@
 //     collects a packet's frames and notes what it carried;
 //   - time passes: conn_timer.go, idle.go; the end: conn_close.go;
 //   - a path: path.go, conn_path.go, challenge.go, amplification.go, pmtu.go,
-//     localids.go, remoteids.go, acks.go and ackpolicy.go; what the sides ask of each
+//     localids.go, remoteids.go, acks.go and ackpolicy.go; several of them: paths.go
+//     has the set, multipath.go the owner's calls, conn_multipath.go the extension's
+//     frames, abandon.go a path's end, vitals.go whether it is alive, schedule.go which
+//     one a train leaves on, reinject.go what leaves on a second one, too; what the sides ask of each
 //     other's ACKs in ackfrequency.go and ackask.go;
 //   - data: stream.go, its halves stream_send.go and stream_recv.go, sendbuffer.go,
 //     reassembler.go, page.go, flow.go; all streams of a connection in streams.go,
@@ -26,11 +29,14 @@
 //
 // # Invariants
 //
-// All state of a path is in its path struct, packet numbers and recovery included;
-// the connection has one path, with ID 0.
+// All state of a path is in its path struct, packet numbers and recovery included. Path
+// 0 is the handshake's; there are others where both sides have multipath
+// (docs/MULTIPATH.md).
 //
 // A packet in flight has its frames in its space's refLog, from Sent.First on; each
-// is told acked or lost once, except that a probe may send what is not lost.
+// is told acked or lost once, except that a probe may send what is not lost, and that
+// what a silent path owes is sent on another one: copyState says which of the two stands
+// for the data when it is lost.
 //
 // A Conn must not be copied: its streams point into it.
 //

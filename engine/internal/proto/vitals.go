@@ -14,7 +14,6 @@ import (
 type vitals struct {
 	heard   clock.Time // when a packet of the path was last acknowledged
 	suspect bool
-	since   clock.Time // when it became so
 	ask     clock.Time // a dead path, or one to keep warm: when to send a PING
 	ping    bool       // it is to be sent
 }
@@ -76,7 +75,7 @@ func (c *Conn) suspectTimeout(now clock.Time, p *path) {
 		}
 	}
 	if !v.suspect && p.state == PathActive && c.bonded(p) {
-		v.suspect, v.since = true, now
+		v.suspect = true
 		c.tracePathState(now, p, tracedSuspect)
 		if c.mayReinject(p) {
 			c.reinjectAll(now, p)
@@ -99,7 +98,7 @@ func (c *Conn) probed(now clock.Time, p *path) {
 	}
 	v := &p.vitals
 	if !v.suspect {
-		v.suspect, v.since = true, now
+		v.suspect = true
 		c.tracePathState(now, p, tracedSuspect)
 	}
 	c.reinjectAll(now, p)
