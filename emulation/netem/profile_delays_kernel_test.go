@@ -15,9 +15,8 @@ import (
 
 // testProfileDelays measures the delays of all directions at once, by packets that do
 // not wait. The mean may be off by 1 % or 0.2 ms, whichever is more, and chance has no
-// more: each direction has as many packets, on as many wires, as keep four standard
-// errors within that. Only the jitter of wifi-busy, 15 ms, would take 260 wires in
-// this time; it has 60, and 1.7 %.
+// more: each direction has as many packets, on as many wires, as keep three standard
+// errors within that. The jitter of wifi-busy, 15 ms, is what takes the most of both.
 func testProfileDelays(t *testing.T, directions []profileDirection) {
 	var all []*pulses
 	for _, d := range directions {
@@ -80,15 +79,15 @@ const spread = 5 * time.Millisecond
 func newPulses(t *testing.T, d profileDirection) *pulses {
 	t.Helper()
 	const (
-		takes     = 14 * time.Second
-		mostWires = 60
-		least     = 400    // packets
-		late      = 0.1e-3 // left to the machine's timers
+		takes = 24 * time.Second
+		least = 400    // packets
+		errs  = 3      // standard errors of the mean
+		late  = 0.1e-3 // left to the machine's timers
 	)
 	model := idleDelays(t, d.imp)
 	p := &pulses{profileDirection: d, model: model, chance: trimmedError(model)}
 	p.may = max(0.01*emulationtest.Mean(middle(model)), 0.2e-3)
-	n := max(least, int(math.Pow(4*p.chance/(p.may-late), 2)))
+	n := max(least, int(math.Pow(errs*p.chance/(p.may-late), 2)))
 
 	_, longest := delays(d.imp)
 	p.apart = max(10*time.Millisecond, 2*(longest-d.imp.Delay)+5*time.Millisecond)
@@ -97,10 +96,8 @@ func newPulses(t *testing.T, d profileDirection) *pulses {
 		p.apart = longest + d.imp.Slot.Max + 5*time.Millisecond
 	}
 	most := int(takes / (p.apart + spread/2))
-	wires := min((n+most-1)/most, mostWires)
-	p.each = min((n+wires-1)/wires, most)
-	// More than was asked where more wires would be needed than the machine can feed.
-	p.may = max(p.may, 4*p.chance/math.Sqrt(float64(wires*p.each))+late)
+	wires := (n + most - 1) / most
+	p.each = (n + wires - 1) / wires
 	for range wires {
 		r := joined(t, 1500)
 		r.must(Apply(r.ports[1], d.imp, 1))
