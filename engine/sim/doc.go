@@ -30,7 +30,7 @@
 // A client opens a path over each link that it dialled with, and opens it again when it
 // was closed and the link is up: at once when the carrier comes back, else after 1 s,
 // then twice as long each time up to 30 s. It abandons the path of a link that loses its
-// carrier at once, as long as there is another; the server learns from the client alone.
+// carrier at once, as long as there is another; so does the server.
 //
 // # Limitations
 //

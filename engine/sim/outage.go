@@ -59,9 +59,9 @@ func (l *Lab) planOutage(at time.Duration, o Outage, name string) {
 	})
 }
 
-// setDown takes a link's carrier away, or gives it back. The client sees it and acts at
-// once, as a path manager that listens to its kernel does; the server learns what the
-// client makes of it.
+// setDown takes a link's carrier away, or gives it back, at both ends, as a lab does. Both
+// hosts act at once, as a path manager that listens to its kernel does: both give up the
+// link's path, and the client opens it again.
 func (l *Lab) setDown(k *labLink, down bool) {
 	k.wire.SetDown(down)
 	if k.down == down {
@@ -71,5 +71,9 @@ func (l *Lab) setDown(k *labLink, down bool) {
 	for _, c := range l.Client.conns {
 		c.carrier(l.Client.now(), k)
 		l.Client.touch(c)
+	}
+	for _, c := range l.Server.conns {
+		c.leave(l.Server.now(), k)
+		l.Server.touch(c)
 	}
 }

@@ -308,3 +308,39 @@ func TestBondRepeats(t *testing.T) {
 		t.Errorf("%v, %d events, %+v; again %v, %d, %+v", a.Elapsed, a.Events, a.Stats[0].Paths, b.Elapsed, b.Events, b.Stats[0].Paths)
 	}
 }
+
+// What is lost on the near path is sent again there, also while the far one has room: the
+// stream never stands still for the far path's round trip.
+func TestLostDataTakesTheNearPath(t *testing.T) {
+	near, far := between("near", 1, 30e6, 20*time.Millisecond), between("far", 2, 30e6, 300*time.Millisecond)
+	near.Down.Loss = 0.002
+	if r := mustRun(t, bond(60e6, near, far)); r.Receiver.MaxGap > 200*time.Millisecond {
+		t.Errorf("the stream stood still for %v, want 200 ms at most", r.Receiver.MaxGap)
+	}
+}
+
+// Where round trips vary and queues are deep, a link that swallows everything is found as
+// soon, and what it owed does not wait in the other link's queue.
+func TestLTEOrWiFiGoesBlack(t *testing.T) {
+	for seed := range uint64(5) {
+		for black := range 2 {
+			t.Run(fmt.Sprintf("link %d seed %d", black, seed), func(t *testing.T) {
+				const ms = time.Millisecond
+				lte, wifi := between("lte", 1, 40e6, 70*ms), between("wifi", 2, 60e6, 16*ms)
+				lte.Up.Rate, wifi.Up.Rate = 12e6, 30e6
+				lte.Up.Jitter, lte.Down.Jitter, wifi.Up.Jitter, wifi.Down.Jitter = 5*ms, 5*ms, 2*ms, 2*ms
+				lte.Down.Queue.Time, wifi.Down.Queue.Time = 300*ms, 100*ms
+				c := bond(40e6, lte, wifi)
+				c.Seed = seed
+				hole := emulation.Timeline{{
+					At:    2*time.Second + time.Duration(seed)*170*ms, // probing, or not
+					Patch: emulation.Patch{Fields: emulation.FieldBlackhole, Values: emulation.Impairments{Blackhole: true}},
+				}}
+				c.Links[black].UpTimeline, c.Links[black].DownTimeline = hole, hole
+				if r := mustRun(t, c); r.Receiver.MaxGap > 100*ms {
+					t.Errorf("the stream stood still for %v, want 100 ms at most", r.Receiver.MaxGap)
+				}
+			})
+		}
+	}
+}

@@ -145,3 +145,17 @@ func (c *Conn) carrier(now clock.Time, k *labLink) {
 		}
 	}
 }
+
+// leave is carrier for a server, which opens no paths: it gives up those over a link that
+// has gone down, but for the last one.
+func (c *Conn) leave(now clock.Time, k *labLink) {
+	if !k.down {
+		return
+	}
+	for _, p := range c.proto.Stats().Paths {
+		if p.Local.Addr() == k.Server && p.State == proto.PathActive {
+			// An error says that it is the last one.
+			_ = c.proto.ClosePath(now, p.ID, wire.PathUnstableOrPoor)
+		}
+	}
+}

@@ -49,6 +49,10 @@ const (
 	bbrProbeRTTDuration = 200 * time.Millisecond
 )
 
+// bbrQueue is how much of a queue a window may fill while nothing is probed. It is not
+// the draft's: see target.
+const bbrQueue = 5 * time.Millisecond
+
 // Without a bound yet.
 const (
 	noVolume wire.ByteCount = math.MaxInt64

@@ -41,7 +41,7 @@ func (b *bbr) setSendQuantum() {
 
 // setCwnd is sections 5.6.4.6 and 5.6.4.5.
 func (b *bbr) setCwnd(a *Ack) {
-	limit := b.quantizationBudget(b.bdpMultiple(b.bw, bbrModes[b.state].cwnd) + wire.ByteCount(b.extraAcked.max()))
+	limit := b.quantizationBudget(b.target() + wire.ByteCount(b.extraAcked.max()))
 	switch {
 	case b.fullBWReached:
 		b.cwnd = min(b.cwnd+a.Bytes, limit)
@@ -53,6 +53,18 @@ func (b *bbr) setCwnd(a *Ack) {
 		b.cwnd = min(b.cwnd, b.probeRTTCwnd())
 	}
 	b.boundCwnd()
+}
+
+// target is the volume that the state's gain asks for. Where nothing is probed the draft
+// leaves room for a queue as long as the round trip, which jitter fills: the largest rate
+// seen is more than the path's, and pacing by it never drains. A queue delays what other
+// paths lost and is to be repeated here, so it is bounded to bbrQueue.
+func (b *bbr) target() wire.ByteCount {
+	target := b.bdpMultiple(b.bw, bbrModes[b.state].cwnd)
+	if (b.state == bbrDown || b.state == bbrCruise) && b.minRTT != noRTT {
+		target = min(target, volume(b.bw, b.minRTT+bbrQueue))
+	}
+	return target
 }
 
 // boundCwnd is section 5.6.4.7.

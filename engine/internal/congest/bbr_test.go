@@ -370,7 +370,7 @@ func TestBBRProbeRTT(t *testing.T) {
 	wantState(t, b, bbrProbeRTT)
 	ack(51*ms, 50*dgram)
 	wantState(t, b, bbrCruise)
-	if b.State().SelfLimited || b.State().Window < 150*dgram {
+	if b.State().SelfLimited || b.State().Window < 105*dgram { // a round trip and bbrQueue
 		t.Errorf("after ProbeRTT: %+v, want the window back", b.State())
 	}
 	if b.probeRTTMinStamp != now {
@@ -560,5 +560,30 @@ func TestBBRRandom(t *testing.T) {
 	}
 	if first[0] == first[1] || first[0] == first[2] {
 		t.Errorf("waits of two paths and another connection are %v", first)
+	}
+}
+
+// Where nothing is probed, the window leaves a queue of bbrQueue at most, but not of more
+// than the round trip.
+func TestBBRQueue(t *testing.T) {
+	tests := []struct {
+		state  bbrState
+		minRTT time.Duration
+		want   wire.ByteCount
+	}{
+		{bbrCruise, 100 * ms, 105_000},
+		{bbrDown, 100 * ms, 105_000},
+		{bbrCruise, 3 * ms, 6_000},
+		{bbrRefill, 100 * ms, 200_000},
+		{bbrUp, 100 * ms, 225_000},
+		{bbrStartup, 100 * ms, 200_000},
+		{bbrCruise, noRTT, 12_000}, // the initial window
+	}
+	for _, tt := range tests {
+		b := newBBR(Config{Datagram: dgram, Random: func() uint64 { return 0 }})
+		b.state, b.minRTT, b.bw = tt.state, tt.minRTT, 1e6
+		if got := b.target(); got != tt.want {
+			t.Errorf("%s at %v: %d bytes, want %d", bbrModes[tt.state].phase, tt.minRTT, got, tt.want)
+		}
 	}
 }

@@ -16,12 +16,13 @@ func (c *Conn) handleAck(now clock.Time, p *path, kind wire.PacketType, f *wire.
 	if sp == recovery.SpaceApplication {
 		a.Delay = c.ackDelay(f.Delay)
 	}
+	due := c.ackDue(p)
 	c.outcome.Reset()
 	if err := p.det.Ack(now, sp, a, f.Ranges(), &c.outcome); err != nil {
 		return err
 	}
 	c.settle(now, p, sp)
-	c.heard(now, p)
+	c.heard(now, p, due)
 	if sp == recovery.SpaceApplication {
 		c.weighAcks(p)
 	}

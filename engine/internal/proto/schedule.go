@@ -40,10 +40,13 @@ func (c *Conn) appendMulti(now clock.Time, t *Transmit) bool {
 	for range c.open { // a path whose packets all came out empty is not asked for again
 		p := c.pick(now)
 		if p == nil {
+			c.streams.holdRepeats = false
 			return false
 		}
 		before := p.spaces[recovery.SpaceApplication].log.next
-		if c.appendTrain(now, t, p, true) {
+		ok := c.appendTrain(now, t, p, true)
+		c.streams.holdRepeats = false
+		if ok {
 			p.picks++
 			c.multi.scheduling.trains++
 			c.multi.scheduling.scheduler.OnSent(p.id, wire.ByteCount(len(t.Buf)))
@@ -111,7 +114,8 @@ func (c *Conn) appendStrayAcks(now clock.Time, w *builder) {
 }
 
 // pick returns the path for the next train of data; nil: there is none to send, or none
-// that it could leave on.
+// that it could leave on. Lost data waits for the path that brings it first: it is held
+// back from a train on another one.
 func (c *Conn) pick(now clock.Time) *path {
 	if !c.wantsAny() {
 		c.reinjectTail(now)
@@ -139,8 +143,16 @@ func (c *Conn) pick(now clock.Time) *path {
 	if !c.wantsAny() || len(sc.views) == 0 {
 		return nil
 	}
+	i := sched.Wait
+	if lost := c.streams.toRepeat(); lost > 0 {
+		i = sched.Repair(now, sc.views, wire.ByteCount(lost))
+		c.streams.holdRepeats = i == sched.Wait
+	}
 	need := c.need()
-	if i := sc.scheduler.Pick(now, sc.views, need); i >= 0 && i < len(sc.of) {
+	if i == sched.Wait && c.wantsAny() {
+		i = sc.scheduler.Pick(now, sc.views, need)
+	}
+	if i >= 0 && i < len(sc.of) {
 		c.traceScheduled(now, need, i)
 		return sc.of[i]
 	}
@@ -212,7 +224,7 @@ func (ss *streams) backlog() (ready uint64, ending bool) {
 	ending = true
 	var fresh uint64
 	for i := range min(ss.fresh.n, backlogStreams) {
-		s := ss.fresh.ring[(ss.fresh.head+i)&(len(ss.fresh.ring)-1)]
+		s := ss.fresh.at(i)
 		fresh += s.send.fresh()
 		ending = ending && s.send.closed
 	}
@@ -221,12 +233,21 @@ func (ss *streams) backlog() (ready uint64, ending bool) {
 	}
 	ready = min(fresh, ss.credit.left())
 	ending = ending && ready == fresh
-	for i := range min(ss.repeats.n, backlogStreams) {
-		s := ss.repeats.ring[(ss.repeats.head+i)&(len(ss.repeats.ring)-1)]
-		ready += s.send.data.lost.total()
-		ending = ending && s.send.closed
+	if ss.holdRepeats {
+		return ready, ending
 	}
-	return ready, ending
+	for i := range min(ss.repeats.n, backlogStreams) {
+		ending = ending && ss.repeats.at(i).send.closed
+	}
+	return ready + ss.toRepeat(), ending
+}
+
+// toRepeat returns how many bytes of lost data wait to be sent again.
+func (ss *streams) toRepeat() (n uint64) {
+	for i := range min(ss.repeats.n, backlogStreams) {
+		n += ss.repeats.at(i).send.data.lost.total()
+	}
+	return n
 }
 
 // datagramsFollowMTU sets the largest DATAGRAM frame: it must fit every path.

@@ -16,11 +16,14 @@ func (q *streamQueue) front() *Stream {
 	return q.ring[q.head]
 }
 
+// at returns the i-th of q.n streams.
+func (q *streamQueue) at(i int) *Stream { return q.ring[(q.head+i)&(len(q.ring)-1)] }
+
 func (q *streamQueue) push(s *Stream) {
 	if q.n == len(q.ring) {
 		bigger := make([]*Stream, max(8, 2*len(q.ring)))
 		for i := range q.n {
-			bigger[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
+			bigger[i] = q.at(i)
 		}
 		q.ring, q.head = bigger, 0
 	}

@@ -46,6 +46,8 @@ type streams struct {
 	// more: see the front functions.
 	wants                   connFrames
 	control, repeats, fresh streamQueue
+	// holdRepeats: what is to be repeated waits for a better path than the train's.
+	holdRepeats bool
 
 	copies copyCounts
 	counts streamCounts

@@ -8,7 +8,7 @@ func (ss *streams) hasControl() bool { return ss.wants != 0 || ss.frontControl()
 // hasData reports whether appendData has frames to append, as far as flow control
 // allows.
 func (ss *streams) hasData() bool {
-	return ss.frontRepeats() != nil || (ss.credit.left() > 0 && ss.frontFresh() != nil)
+	return (!ss.holdRepeats && ss.frontRepeats() != nil) || (ss.credit.left() > 0 && ss.frontFresh() != nil)
 }
 
 // appendControl appends the control frames that are due. It returns false when one
@@ -130,7 +130,7 @@ func appendNoted[F interface {
 func (ss *streams) appendData(w *builder) bool {
 	before := w.n
 	full := false
-	for s := ss.frontRepeats(); s != nil && !full; s = ss.frontRepeats() {
+	for s := ss.frontRepeats(); s != nil && !full && !ss.holdRepeats; s = ss.frontRepeats() {
 		if full = !ss.appendStream(w, s, true); full {
 			ss.repeats.push(ss.repeats.pop())
 		}

@@ -16,6 +16,7 @@ type vitals struct {
 	suspect bool
 	ask     clock.Time // a dead path, or one to keep warm: when to send a PING
 	ping    bool       // it is to be sent
+	late    lateness
 }
 
 const (
@@ -56,9 +57,7 @@ func (c *Conn) suspectDeadline(p *path) clock.Time {
 	if !ok {
 		return t
 	}
-	rtt := p.det.RTT()
-	slack := max(4*rtt.Var, leastSlack) + c.peerAckDelay()
-	return min(t, max(oldest.Add(rtt.Smoothed), v.heard).Add(slack))
+	return min(t, max(oldest.Add(p.det.RTT().Smoothed), v.heard).Add(c.slack(p)))
 }
 
 // suspectTimeout finds out whether p is late, and asks it if it is dead.
@@ -117,13 +116,16 @@ func (c *Conn) probed(now clock.Time, p *path) {
 	c.emit(Event{Kind: PathFailed, Path: p.id, Local: p.local, Remote: p.tuple.remote})
 }
 
-// heard notes that packets of p were acknowledged.
-func (c *Conn) heard(now clock.Time, p *path) {
+// heard notes that packets of p were acknowledged; due is when that should have been.
+func (c *Conn) heard(now clock.Time, p *path, due clock.Time) {
 	if !c.multi.on || len(c.outcome.Acked) == 0 {
 		return
 	}
 	v := &p.vitals
 	silent := now.Sub(v.heard)
+	if due != clock.Never && p.state == PathActive {
+		v.late.observe(now, min(now.Sub(due), c.mostSlack(p)))
+	}
 	if (v.suspect && p.state == PathActive) || p.state == PathDead {
 		c.tracePathState(now, p, PathActive.String())
 	}

@@ -6,7 +6,7 @@
 // business either, but proto's.
 //
 // Files: sched.go has the interface and what it is shown, registry.go the names and the
-// default. What schedulers have in common: group.go says which paths may be used at all
+// default; repair.go chooses for lost data, whatever the scheduler. What schedulers have in common: group.go says which paths may be used at all
 // (backup and suspect ones last), estimate.go when data arrives by a path and so keeps
 // its end from the slow ones, deficit.go shares out bytes. The schedulers: minrtt.go,
 // roundrobin.go, weighted.go, aggregate.go, blest.go, ecf.go, redundant.go, backup.go.
