@@ -139,16 +139,18 @@ func TestSummarize(t *testing.T) {
 		return r
 	}
 	failed := run("low-bdp-losses", 0, -1)
-	failed.Failed = 1
+	failed.Failed, failed.First = 1, 1
+	overOther := run("low-bdp-losses", 125, 0.5)
+	overOther.First = 1
 	got := Summarize([]Run{
-		run("low-bdp-losses", 150, 1), run("low-bdp-losses", 125, 0.5), failed, run("low-bdp-losses", 98.1, -0.019), run("low-bdp-losses", 100),
+		run("low-bdp-losses", 150, 1), overOther, failed, run("low-bdp-losses", 98.1, -0.019), run("low-bdp-losses", 100),
 		run("low-bdp-no-loss", 100, 0),
 	})
 	want := []ClassSummary{
-		{Class: "low-bdp-no-loss", Runs: 1},
-		{Class: "low-bdp-losses", Runs: 5, Failed: 1, Nothing: 1, Gains: 0.5, Loses: 0.2, Quantiles: [5]float64{-0.85285, -0.26425, 0.2405, 0.625, 0.925}},
+		{Class: "low-bdp-no-loss", Runs: 1, LosesByFirst: [2]float64{0, math.NaN()}},
+		{Class: "low-bdp-losses", Runs: 5, Failed: 1, Nothing: 1, Gains: 0.5, Loses: 0.2, LosesByFirst: [2]float64{0, 0.5}, Quantiles: [5]float64{-0.85285, -0.26425, 0.2405, 0.625, 0.925}},
 	}
-	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 })
+	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-9 || math.IsNaN(a) && math.IsNaN(b) })
 	if diff := cmp.Diff(want, got, near); diff != "" {
 		t.Errorf("summaries (-want +got):\n%s", diff)
 	}
@@ -156,7 +158,7 @@ func TestSummarize(t *testing.T) {
 	if err := WriteSummaries(&table, got); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"low-bdp-losses", "50.0 %", "20.0 %", "0.24"} {
+	for _, s := range []string{"low-bdp-losses", "50.0 %", "20.0 %", " -  ", "0.24"} {
 		if !strings.Contains(table.String(), s) {
 			t.Errorf("the table does not say %q:\n%s", s, &table)
 		}
