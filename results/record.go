@@ -53,7 +53,7 @@ type Trial struct {
 	CBR        *CBR       `json:"cbr,omitempty"`
 	Handshake  *Handshake `json:"handshake,omitempty"`
 	StallMaxMS float64    `json:"stall_max_ms"` // longest time without a byte at the receiver
-	// Stalls are the longest such times in order of time: at most 32, none below 20 ms.
+	// Stalls are the longest such times in order of time: at most 128, none below 20 ms.
 	Stalls   []Stall `json:"stalls,omitempty"`
 	Sender   Usage   `json:"sender"`
 	Receiver Usage   `json:"receiver"`

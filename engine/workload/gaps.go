@@ -10,7 +10,7 @@ import (
 // What a Report keeps of the times without a byte: MaxGaps of them, the longest, none
 // below MinGap.
 const (
-	MaxGaps = 32
+	MaxGaps = 128
 	MinGap  = 20 * time.Millisecond
 )
 
