@@ -15,10 +15,10 @@ ROOT     := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH):/usr/sbin
 # A checkout that git cannot read (another owner, no git) still builds, without a revision.
 STAMP    := $(if $(shell git rev-parse --verify -q HEAD 2>/dev/null),true,false)
 
-.PHONY: help setup build demo test check fuzz seeds wsp bond rivals bench docs clean
+.PHONY: help setup build demo test check fuzz seeds wsp bond failover failover-lab rivals bench docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what building and testing need (Debian packages, only those missing)
 	@.ci/setup
@@ -48,6 +48,13 @@ wsp: ## bonding over 4 x 253 pairs of paths, in virtual time: ten to twenty minu
 
 bond: ## bonding over each topology of the catalogue with several paths, in virtual time; ROUNDS=n
 	$(GO) run ./cmd/breadth catalog -rounds $(ROUNDS)
+
+failover: ## links that go black or down, in virtual time: how long the stream stands still, when they are used again; ROUNDS=n
+	$(GO) run ./cmd/breadth failover -rounds $(ROUNDS)
+
+failover-lab: build ## the same in the lab, tquic and kernel MPTCP: a minute and a half a round; ROUNDS=n
+	out="runs/failover-$$(date +%Y%m%d-%H%M%S)"; \
+	$(ROOT) ./bin/tquiclab run failover --rounds $(ROUNDS) --out "$$out" && $(GO) run ./cmd/breadth failover "$$out"
 
 # Topologies with several paths on which tquic and kernel MPTCP both run.
 RIVALS   ?= lte-wifi lte-wifi-ethernet dual-lte 5g-wifi fiber-lte starlink-lte dsl-lte handover shared-bottleneck v6-only mtu-1200 four-path wifi-ethernet

@@ -2,6 +2,7 @@ package results
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -40,3 +41,6 @@ type Planned struct {
 	Order int `json:"order"` // within the round, from 1
 	Arm   Arm `json:"arm"`
 }
+
+// Name is the trial's in the names of its files: that of its series, say.
+func (p Planned) Name() string { return fmt.Sprintf("%d-%d-%s", p.Round, p.Order, p.Arm.Engine) }

@@ -53,12 +53,26 @@ type Trial struct {
 	CBR        *CBR       `json:"cbr,omitempty"`
 	Handshake  *Handshake `json:"handshake,omitempty"`
 	StallMaxMS float64    `json:"stall_max_ms"` // longest time without a byte at the receiver
-	Sender     Usage      `json:"sender"`
-	Receiver   Usage      `json:"receiver"`
-	StolenS    float64    `json:"stolen_s"` // CPU time that the host took away during the trial
+	// Stalls are the longest such times in order of time: at most 128, none below 20 ms.
+	Stalls   []Stall `json:"stalls,omitempty"`
+	Sender   Usage   `json:"sender"`
+	Receiver Usage   `json:"receiver"`
+	StolenS  float64 `json:"stolen_s"` // CPU time that the host took away during the trial
+	// ClockTMS is when the topology's clock started, from which its events and steps
+	// count, on the series' clock: an event at 5s took place at ClockTMS + 5000. Nil: it is
+	// not known, or there is none. Negative where the handshake's first packet starts it.
+	ClockTMS *float64 `json:"clock_t_ms,omitempty"`
 	// Changes are what the network did meanwhile, in order: at most the first 1000, all of
 	// them are in the series.
 	Changes []Change `json:"changes,omitempty"`
+}
+
+// Stall is a time without a byte at the receiver, over all streams.
+type Stall struct {
+	// AtMS is when it began, on the series' clock (t_ms): since the transfer began, as the
+	// changes' t_ms.
+	AtMS float64 `json:"at_ms"`
+	MS   float64 `json:"ms"`
 }
 
 // Change is something that changed in the network.

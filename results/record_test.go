@@ -36,6 +36,7 @@ func filledSummary() Summary {
 				Drops: map[string]uint64{"loss": 12}, SentPackets: 30000, ReinjectedBytes: 1400,
 			}},
 			Latency: &Latency{P50: 30, P99: 90, P999: 120, Max: 180}, StallMaxMS: 41,
+			Stalls: []Stall{{AtMS: 5012, MS: 41}}, ClockTMS: ptr(-80.5),
 			Sender: usage, Receiver: usage, StolenS: 0.01,
 			Changes: []Change{{TMS: 1200, What: "lte down", By: "timeline", LateMS: 0.1, Error: "none"}},
 		}},

@@ -40,8 +40,8 @@ func TestCatalog(t *testing.T) {
 		"5g-wifi",
 		"bench/baseline", "bench/bw-10to1", "bench/bw-4to1", "bench/congested", "bench/dual-lte", "bench/fiber-lte", "bench/jit-20", "bench/jit-5",
 		"bench/loss-05", "bench/loss-2", "bench/lte-geo", "bench/lte-starlink", "bench/rtt-120", "bench/rtt-320", "bench/rtt-40", "bench/rtt-70",
-		"direct", "direct-2", "dsl-lte", "dual-lte", "fiber-lte", "four-path", "handover", "lte-wifi", "lte-wifi-ethernet", "lte-wifi-lossless",
-		"mtu-1200", "mtu-1500", "mtu-9000", "nat", "shared-bottleneck", "starlink-lte", "v6-only", "wifi-ethernet",
+		"direct", "direct-2", "dsl-lte", "dual-lte", "failover", "fiber-lte", "four-path", "handover", "lte-wifi", "lte-wifi-ethernet",
+		"lte-wifi-handover", "lte-wifi-lossless", "mtu-1200", "mtu-1500", "mtu-9000", "nat", "shared-bottleneck", "starlink-lte", "v6-only", "wifi-ethernet",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("the catalogue has %v, want %v", names, want)

@@ -18,6 +18,8 @@ import (
 
 const usage = `usage: breadth wsp [flags]                  the four classes of pairs of paths
        breadth catalog [flags] [TOPOLOGY...]  the catalogue's topologies, or those named
+       breadth failover [flags]               links that go black or down, in virtual time
+       breadth failover FOLDER...             the same from the records of tquiclab run failover
 "breadth VERB -help" lists the flags.
 `
 
@@ -28,6 +30,9 @@ func main() {
 	switch {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, errUsage):
+		if err != errUsage {
+			fmt.Fprintln(os.Stderr, "breadth:", err)
+		}
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	case errors.Is(err, context.Canceled):
@@ -52,6 +57,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return runWSP(ctx, flags, args[1:], stdout, stderr)
 	case "catalog":
 		return runCatalog(ctx, flags, args[1:], stdout, stderr)
+	case "failover":
+		return runFailover(ctx, flags, args[1:], stdout)
 	}
 	return errUsage
 }
@@ -99,6 +106,31 @@ func runCatalog(ctx context.Context, flags *flag.FlagSet, args []string, stdout,
 		return err
 	}
 	return breadth.WriteBonds(stdout, bonds)
+}
+
+func runFailover(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
+	f := breadth.Failover{Engine: tquic.NewEngine()}
+	flags.IntVar(&f.Rounds, "rounds", 5, "transfers")
+	flags.StringVar(&f.Scheduler, "scheduler", "", "what chooses the path of data; empty: the engine's default")
+	flags.StringVar(&f.Congestion, "congestion", "", "congestion control; empty: the engine's default")
+	flags.StringVar(&f.Out, "out", "", "folder, to be made, for the records; empty: they are thrown away")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	var all []breadth.Recovery
+	var err error
+	switch {
+	case flags.NArg() == 0:
+		all, err = f.Run(ctx)
+	case flags.NFlag() > 0:
+		return fmt.Errorf("%w: flags say how to run in virtual time, and records are read as they are", errUsage)
+	default:
+		all, err = breadth.ReadFailover(flags.Args()...)
+	}
+	if err != nil {
+		return err
+	}
+	return breadth.WriteRecoveries(stdout, all)
 }
 
 // parse is Parse, whose errors it has written out by then.

@@ -11,8 +11,15 @@ import (
 // Report is what a simulated transfer came to. Its times are virtual.
 type Report struct {
 	// Sender and Receiver are the two sides' reports, by the definitions of a real
-	// transfer. Their times count from the lab's beginning.
+	// transfer.
 	Sender, Receiver workload.Report
+	// BeganNS is when the transfer began, on the clock of Sender and Receiver; 0: never.
+	// Samples count from it.
+	BeganNS int64
+	// Clock is when the clock started from which timelines, traces, steps and outages
+	// count, from the transfer's beginning on: below 0, since a handshake's first packet
+	// starts it.
+	Clock time.Duration
 	// Stats are the sender's, one of each connection, as they stood at the end.
 	Stats []engine.Stats
 	// Links is what the links did during the transfer, in Config's order; empty when it

@@ -14,7 +14,8 @@ import (
 type run struct {
 	Config
 	lab   *Lab
-	sides [2]*bulk // by Side
+	sides [2]*bulk      // by Side
+	clock time.Duration // when the links' clock started
 	began time.Duration
 	start []LinkCounters // when the transfer began
 }
@@ -63,6 +64,9 @@ func (r *run) build() error {
 		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject, AskAcks: r.AskAcks,
 		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
+	if err == nil {
+		r.lab.network.OnStart(func() { r.clock = r.lab.Elapsed() })
+	}
 	return err
 }
 
@@ -169,6 +173,7 @@ func (r *run) report(err error) Report {
 	}
 	if r.start != nil {
 		out.Links, out.SetUp, out.Elapsed = r.moved(), r.began, r.lab.Elapsed()-r.began
+		out.BeganNS, out.Clock = int64(r.lab.epoch.Add(r.began)), r.clock-r.began
 	}
 	out.Stats = r.stats()
 	return out

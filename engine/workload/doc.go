@@ -25,10 +25,11 @@
 // Files: bulk.go has the two calls and the set of streams, transfer.go drives a flow
 // over a stream, exchange.go is the books of one side, flow.go the life of one
 // stream, request.go the request and the verdict on the wire, segment.go how data is
-// delimited, pattern.go what the bytes are, report.go what comes out, clock.go when
-// it happened. Of a paced exchange paced.go has the plan and what comes out, pacedrun.go
-// drives the flows, pacedbooks.go is the books, pacedflow.go the life of one stream,
-// message.go the wire, latency.go the histogram. handshake.go dials, answering.go answers.
+// delimited, pattern.go what the bytes are, report.go what comes out, gaps.go when
+// nothing came, clock.go when it happened. Of a paced exchange paced.go has the plan
+// and what comes out, pacedrun.go drives the flows, pacedbooks.go is the books,
+// pacedflow.go the life of one stream, message.go the wire, latency.go the histogram.
+// handshake.go dials, answering.go answers.
 //
 // # Invariants
 //

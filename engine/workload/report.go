@@ -36,6 +36,9 @@ type Report struct {
 	// MaxGap is the longest time without a byte on any stream, from Start on. The
 	// receiver measures it.
 	MaxGap time.Duration `json:"max_gap_ns"`
+	// Gaps are the longest of them, MaxGaps at most and none below MinGap, in order of
+	// time. One that no byte ended is in neither.
+	Gaps []Gap `json:"gaps,omitempty"`
 	// Paced is what the receiver of a paced exchange knows more, Handshake what the
 	// dialler of handshakes does.
 	Paced     *PacedReport     `json:"paced,omitempty"`
@@ -63,15 +66,27 @@ type meter struct {
 	first    atomic.Int64
 	last     atomic.Int64
 	gap      atomic.Int64
+	gaps     gaps
 }
 
 // begin marks the start, unless another stream did, and returns the time.
 func (m *meter) begin() int64 {
 	now := m.now()
 	if m.start.CompareAndSwap(0, now) {
-		m.last.Store(now)
+		m.advance(now)
 	}
 	return now
+}
+
+// advance makes now the time of the last bytes, unless another stream had some later,
+// and returns what it was before.
+func (m *meter) advance(now int64) (before int64) {
+	for {
+		before = m.last.Load()
+		if before >= now || m.last.CompareAndSwap(before, now) {
+			return before
+		}
+	}
 }
 
 // moved counts n bytes that were read or written just now.
@@ -79,7 +94,13 @@ func (m *meter) moved(n int) {
 	now := m.now()
 	m.progress.bytes.Add(int64(n))
 	m.first.CompareAndSwap(0, now)
-	gap := now - m.last.Swap(now)
+	start, before := m.start.Load(), m.advance(now)
+	if start == 0 { // gaps count from the start on
+		return
+	}
+	from := max(before, start)
+	gap := now - from
+	m.gaps.add(Gap{At: time.Duration(from - start), For: time.Duration(gap)})
 	for {
 		old := m.gap.Load()
 		if gap <= old || m.gap.CompareAndSwap(old, gap) {
@@ -101,7 +122,7 @@ func (m *meter) report(role Role, streams []StreamReport, err error) Report {
 		r.LastNS = m.last.Load()
 	}
 	if role == Receive {
-		r.MaxGap = time.Duration(m.gap.Load())
+		r.MaxGap, r.Gaps = time.Duration(m.gap.Load()), m.gaps.inOrder()
 	}
 	if err != nil {
 		r.Intact = false

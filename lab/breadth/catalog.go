@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
-	"github.com/tquiclab/tquiclab/lab/runner"
 	"github.com/tquiclab/tquiclab/results"
 	"github.com/tquiclab/tquiclab/topologies"
 )
@@ -21,8 +19,10 @@ import (
 type Catalog struct {
 	// Engine is a multipath one that can be simulated: tquic.
 	Engine engine.Engine
-	Names  []string // of topologies; empty: all that have several paths
-	Rounds int      // each with luck of its own; 0: 5
+	// Names of topologies. Empty: all that have several paths, and send as fast as it
+	// goes.
+	Names  []string
+	Rounds int // each with luck of its own; 0: 5
 	// Bytes, when above 0, is the size of each transfer, for the topology's workload.
 	Bytes int64
 	// Scheduler and Congestion of tquic. Empty: its defaults.
@@ -61,7 +61,8 @@ type Bond struct {
 }
 
 // Run runs the topologies and returns what came of each, by name. Those that cannot be
-// simulated are Refused; without Names, those with fewer than two paths are left out.
+// simulated are Refused; without Names, those with fewer than two paths are left out, and
+// those that send what is due and no more.
 func (c Catalog) Run(ctx context.Context) ([]Bond, error) {
 	c.Rounds = cmp.Or(c.Rounds, 5)
 	if c.Rounds < 0 || c.Bytes < 0 {
@@ -97,10 +98,6 @@ func (c Catalog) Run(ctx context.Context) ([]Bond, error) {
 	return bonds, nil
 }
 
-// patience is how much longer than due a transfer may take, in virtual time: a path of
-// much loss alone is slow, and what it brings is wanted.
-const patience = time.Hour
-
 // chosen is a topology under its name in the catalogue.
 type chosen struct {
 	name string
@@ -127,6 +124,10 @@ func (c Catalog) choose() ([]chosen, error) {
 			if len(c.Names) > 0 {
 				errs = append(errs, fmt.Errorf("topology %s has no two paths to bond", name))
 			}
+		case t.Experiment.Workload.Timed():
+			if len(c.Names) > 0 {
+				errs = append(errs, fmt.Errorf("topology %s sends what is due (%s), which shows no bond's worth", name, t.Experiment.Workload.Kind))
+			}
 		default:
 			all = append(all, chosen{name, t})
 		}
@@ -137,27 +138,11 @@ func (c Catalog) choose() ([]chosen, error) {
 // bond runs one topology.
 func (c Catalog) bond(ctx context.Context, t chosen) (Bond, error) {
 	b := Bond{Topology: t.name, PublishedBPS: published(t.name)}
-	folder, err := results.Create(filepath.Join(c.Out, strings.ReplaceAll(t.name, "/", "-")))
-	if err != nil {
-		return b, err
+	v := virtual{
+		engine: c.Engine, rounds: c.Rounds, bytes: c.Bytes, baseline: true,
+		scheduler: c.Scheduler, congestion: c.Congestion,
 	}
-	x := *t.Experiment
-	x.Engines, x.Rounds = []string{c.Engine.Name()}, c.Rounds
-	if c.Bytes > 0 {
-		x.Workload.Bytes, x.Workload.Duration = c.Bytes, 0
-	}
-	if c.Scheduler != "" {
-		x.Schedulers = []string{c.Scheduler}
-	}
-	if c.Congestion != "" {
-		x.Congestions = []string{c.Congestion}
-	}
-	summary, err := runner.Run(ctx, runner.Config{
-		LabName: t.Name, Topology: t.Topology, Backend: runner.BackendSim, Engines: engine.NewRegistry(c.Engine),
-		Experiment: x, Seed: t.Seed, Baseline: true, Folder: folder, Patience: patience,
-		// Nobody's CPU time counts in virtual time.
-		Steal: func() (float64, error) { return 0, nil },
-	})
+	summary, err := v.run(ctx, t.Topology, filepath.Join(c.Out, strings.ReplaceAll(t.name, "/", "-")))
 	if errors.Is(err, engine.ErrUnsupported) {
 		b.Refused = strings.ReplaceAll(err.Error(), "\n", "; ")
 		return b, nil

@@ -60,6 +60,7 @@ func TestCatalogRefusesNonsense(t *testing.T) {
 	for name, c := range map[string]Catalog{
 		"no such topology": {Names: []string{"lte-wlan"}},
 		"two paths":        {Names: []string{"nat"}},
+		"what is due":      {Names: []string{"lte-wifi-handover"}},
 		"negative":         {Rounds: -1},
 	} {
 		c.Engine = bonding{}

@@ -159,7 +159,9 @@ type planned struct {
 func (p planned) label() string { return fmt.Sprintf("round %d, %s", p.round, p.arm.label()) }
 
 // name is the trial's, in file names.
-func (p planned) name() string { return fmt.Sprintf("%d-%d-%s", p.round, p.order, p.arm.Engine) }
+func (p planned) name() string {
+	return results.Planned{Round: p.round, Order: p.order, Arm: p.arm.Arm}.Name()
+}
 
 // planOrder returns every trial: all arms in each round, in an order that the
 // seed and the round give. Blocks of one arm would mix the arm up with whatever

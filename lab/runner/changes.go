@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,6 +108,24 @@ func (c *changes) begin(at int64) {
 	c.began = at
 }
 
+// clock returns when the lab's clock started, in ms since the transfer began; false:
+// it is not known.
+func (c *changes) clock() (tMS float64, ok bool) {
+	if c == nil {
+		return 0, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.all, func(e journal.Entry) bool { return e.Kind == journal.Start && e.Error == "" })
+	if i < 0 || c.began == 0 {
+		return 0, false
+	}
+	return c.since(c.all[i].At), true
+}
+
+// since returns an instant as ms since the transfer began.
+func (c *changes) since(at int64) float64 { return float64((at-c.began)/1e3) / 1e3 }
+
 // stop ends the following, once all that happened before is in. Idempotent.
 func (c *changes) stop() {
 	if c != nil {
@@ -153,7 +172,7 @@ func (c *changes) change(e journal.Entry) results.Change {
 		LateMS: float64(e.Late.Microseconds()) / 1e3,
 	}
 	if c.began != 0 {
-		change.TMS = float64((e.At-c.began)/1e3) / 1e3
+		change.TMS = c.since(e.At)
 	}
 	return change
 }

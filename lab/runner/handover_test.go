@@ -79,8 +79,20 @@ func checkHandover(t *testing.T, name string, trial results.Trial) {
 			t.Errorf("%s: %s at %v ms after the start, said to be %v ms late; the plan is %v ms", name, c.What, c.TMS-start, c.LateMS, plan)
 		}
 	}
-	if slices.Equal(trial.Arm.Paths, []string{"wifi"}) && trial.StallMaxMS < 400 {
+	if trial.ClockTMS == nil || *trial.ClockTMS != start {
+		t.Errorf("%s: the clock started at %v, the changes say %v", name, trial.ClockTMS, start)
+	}
+	if !slices.Equal(trial.Arm.Paths, []string{"wifi"}) {
+		return
+	}
+	if trial.StallMaxMS < 400 {
 		t.Errorf("%s: longest stall %v ms, though its only link was gone for 500 ms", name, trial.StallMaxMS)
+	}
+	down, up := trial.Changes[2].TMS, trial.Changes[3].TMS
+	if !slices.ContainsFunc(trial.Stalls, func(s results.Stall) bool {
+		return s.MS == trial.StallMaxMS && s.AtMS < up && s.AtMS+s.MS > down+400
+	}) {
+		t.Errorf("%s: stalls %+v, of which the longest is not while the link was gone, from %v to %v ms", name, trial.Stalls, down, up)
 	}
 }
 

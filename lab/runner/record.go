@@ -18,13 +18,17 @@ type measurement struct {
 	workload         topologies.Workload
 	failure          error
 	sender, receiver agent.Transfer
-	received         int64          // bytes, the receiver's last word
-	totals           sampler.Totals // over the transfer; nil when there was none
-	wiresStart       []lab.WireStatus
-	wires            []lab.WireStatus // over the transfer
-	stealStart       float64
-	stolen           float64
-	changes          *changes // nil when the clock was never armed, or there is none
+	// began is the zero of the series, on the clock of the reports; 0: there was no
+	// transfer.
+	began      int64
+	clockTMS   *float64       // results.Trial has it
+	received   int64          // bytes, the receiver's last word
+	totals     sampler.Totals // over the transfer; nil when there was none
+	wiresStart []lab.WireStatus
+	wires      []lab.WireStatus // over the transfer
+	stealStart float64
+	stolen     float64
+	changes    *changes // nil when the clock was never armed, or there is none
 }
 
 // trial makes the record.
@@ -36,6 +40,11 @@ func (m *measurement) trial() results.Trial {
 		Bytes:   m.received,
 		StolenS: m.stolen,
 		Changes: m.changes.recorded(),
+
+		ClockTMS: m.clockTMS,
+	}
+	if at, ok := m.changes.clock(); ok {
+		t.ClockTMS = &at
 	}
 	switch {
 	case m.failure != nil:
@@ -64,7 +73,7 @@ func (m *measurement) trial() results.Trial {
 func (m *measurement) judge(t *results.Trial) {
 	s, r := m.sender.Report, m.receiver.Report
 	t.Bytes = r.Bytes
-	t.StallMaxMS = float64(r.MaxGap) / float64(time.Millisecond)
+	t.StallMaxMS, t.Stalls = ms(r.MaxGap), m.stalls()
 	switch {
 	case !r.Intact:
 		t.Error = "not intact: the receiver says: " + r.Reason
@@ -81,6 +90,16 @@ func (m *measurement) judge(t *results.Trial) {
 		t.DurationS = d
 		t.GoodputBPS = float64(r.Bytes) * 8 / d
 	}
+}
+
+// stalls returns when the receiver had nothing, on the series' clock.
+func (m *measurement) stalls() []results.Stall {
+	var all []results.Stall
+	r := m.receiver.Report
+	for _, g := range r.Gaps {
+		all = append(all, results.Stall{AtMS: ms(time.Duration(r.StartNS-m.began) + g.At), MS: ms(g.For)})
+	}
+	return all
 }
 
 // paths returns each path's part, in the arm's order. Shares are those of the bytes

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,10 @@ import (
 	"github.com/tquiclab/tquiclab/engine/workload"
 	"github.com/tquiclab/tquiclab/lab"
 	"github.com/tquiclab/tquiclab/lab/agent"
+	"github.com/tquiclab/tquiclab/lab/journal"
 	"github.com/tquiclab/tquiclab/lab/sampler"
 	"github.com/tquiclab/tquiclab/results"
+	"github.com/tquiclab/tquiclab/topologies"
 )
 
 // measured is a good trial of half a megabyte over two paths, 1:3.
@@ -94,6 +97,35 @@ func TestTrialRecord(t *testing.T) {
 	}
 	if diff := cmp.Diff(m.trial(), want); diff != "" {
 		t.Errorf("trial (-got +want):\n%s", diff)
+	}
+}
+
+// Gaps count from the receiver's start, stalls from the series' zero, as changes do; the
+// clock of the topology's events is told on the same clock.
+func TestStallsAreOnTheSeriesClock(t *testing.T) {
+	for _, timed := range []bool{false, true} {
+		m := measured(t)
+		if timed {
+			m.workload = topologies.WorkloadOf(topologies.CBR)
+		}
+		m.began = 0.8e9
+		m.changes = &changes{began: m.began, all: []journal.Entry{
+			{At: 0.6e9, Kind: journal.Arm}, {At: 0.7505e9, Kind: journal.Start}, {At: 1.4e9, Kind: journal.Down, Link: "lte"},
+		}}
+		m.receiver.Report.MaxGap = 250 * time.Millisecond
+		m.receiver.Report.Gaps = []workload.Gap{{At: 0, For: 30 * time.Millisecond}, {At: 500 * time.Millisecond, For: 250 * time.Millisecond}}
+		got := m.trial()
+		if want := []results.Stall{{AtMS: 100, MS: 30}, {AtMS: 600, MS: 250}}; !slices.Equal(got.Stalls, want) || got.StallMaxMS != 250 {
+			t.Errorf("timed %v: stalls %+v, the longest %v; want %+v", timed, got.Stalls, got.StallMaxMS, want)
+		}
+		if got.ClockTMS == nil || *got.ClockTMS != -49.5 || got.Changes[2].TMS != 600 {
+			t.Errorf("timed %v: the clock started at %v, changes %+v; want -49.5, and the last at 600", timed, got.ClockTMS, got.Changes)
+		}
+	}
+	m := measured(t)
+	m.changes = &changes{began: 1, all: []journal.Entry{{At: 2, Kind: journal.Start, Error: "no"}}}
+	if got := m.trial(); got.ClockTMS != nil || got.Stalls != nil {
+		t.Errorf("clock at %v, stalls %v; want neither", *got.ClockTMS, got.Stalls)
 	}
 }
 

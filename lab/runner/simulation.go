@@ -176,6 +176,9 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simu
 	m.sender.Report, m.receiver.Report = report.Sender, report.Receiver
 	m.sender.Stats = report.Stats
 	m.received = report.Receiver.Bytes
+	if m.began = report.BeganNS; m.began != 0 {
+		m.clockTMS = new(ms(report.Clock))
+	}
 	if len(report.Links) > 0 {
 		m.totals = s.totals(report.Links)
 	}

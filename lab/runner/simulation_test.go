@@ -197,6 +197,47 @@ func TestSimulatedDataGoesTheOtherWayToo(t *testing.T) {
 	}
 }
 
+// A black hole of the only link stops the stream for as long, and the record tells when
+// by the clock of the series: bytes stand still there, and nowhere else for so long.
+func TestSimulatedStalls(t *testing.T) {
+	const from, lasts = 1000.0, 400.0 // ms
+	c := simConfig(t, "tquic@lte")
+	c.Experiment.Workload.Bytes, c.Experiment.Workload.Duration = 0, 3*time.Second
+	c.Topology.Events = []topologies.Event{{At: from * time.Millisecond, Kind: topologies.EventBlackhole, Link: "lte", For: lasts * time.Millisecond}}
+	s, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := s.Trials[0]
+	if !trial.OK() || trial.ClockTMS == nil || *trial.ClockTMS >= 0 || *trial.ClockTMS < -500 {
+		t.Fatalf("trial %+v: want it good, with a clock that started with its handshake", trial)
+	}
+	var longest results.Stall
+	for _, s := range trial.Stalls {
+		if s.MS > longest.MS {
+			longest = s
+		}
+	}
+	if longest.MS != trial.StallMaxMS || longest.MS < lasts {
+		t.Errorf("the longest stall is %+v, or %v ms; want one of %v ms or more", longest, trial.StallMaxMS, lasts)
+	}
+	hole := *trial.ClockTMS + from
+	if longest.AtMS < hole || longest.AtMS > hole+200 || longest.AtMS+longest.MS < hole+lasts {
+		t.Errorf("it stood still from %v ms for %v ms, the hole was from %v ms for %v ms", longest.AtMS, longest.MS, hole, lasts)
+	}
+	inside := map[int64]bool{}
+	for _, lines := range seriesLines[received](t, c.Folder.Dir(), "") {
+		for _, l := range lines {
+			if l.T >= longest.AtMS && l.T < longest.AtMS+longest.MS && l.Bytes > 0 {
+				inside[l.Bytes] = true
+			}
+		}
+	}
+	if len(inside) != 1 {
+		t.Errorf("the series has %d counts of bytes within the stall, want one", len(inside))
+	}
+}
+
 func TestSimulatedRates(t *testing.T) {
 	c := simConfig(t, "tquic")
 	s := &simulation{run: &run{Config: c, dialler: "client", listener: "server"}}

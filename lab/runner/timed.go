@@ -174,7 +174,7 @@ func (m *measurement) addTimed(t *results.Trial, w topologies.Workload) {
 func (m *measurement) judgeTimed(t *results.Trial, w topologies.Workload) {
 	s, r := m.sender.Report, m.receiver.Report
 	t.Bytes = r.Bytes
-	t.StallMaxMS = ms(r.MaxGap)
+	t.StallMaxMS, t.Stalls = ms(r.MaxGap), m.stalls()
 	lost := r.Paced != nil && r.Paced.Lost() > 0
 	switch {
 	case !r.Intact:

@@ -215,7 +215,8 @@ func (r *field) transfer(ctx context.Context, m *measurement, pair agents, serie
 		m.failure = fmt.Errorf("read the wires' counters: %w", err)
 		return nil
 	}
-	m.changes.begin(journal.Now())
+	m.began = journal.Now()
+	m.changes.begin(m.began)
 	s, err := sampler.Start(r.counters, sink)
 	if err != nil {
 		m.failure = err
