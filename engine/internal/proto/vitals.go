@@ -136,7 +136,7 @@ func (c *Conn) heard(now clock.Time, p *path, due clock.Time) {
 		if silent > resetAfter {
 			// What the path could carry says little of what it can after such a time.
 			c.removeController(p)
-			p.det.ResetPath(now, c.newController(now, p))
+			p.det.Restart(now, c.newController(now, p))
 		}
 		c.emit(Event{Kind: PathRecovered, Path: p.id, Local: p.local, Remote: p.tuple.remote})
 	}

@@ -209,6 +209,17 @@ func (d *Detector) ResetPath(now clock.Time, c congest.Controller) {
 	}
 }
 
+// Restart starts anew on the same path, which had been silent, with c as its controller:
+// as ResetPath, but that the newest round trip is the path's.
+func (d *Detector) Restart(now clock.Time, c congest.Controller) {
+	latest, known := d.rtt.Latest, d.rtt.HasSample
+	d.ResetPath(now, c)
+	if known {
+		d.rtt.update(latest, 0)
+		d.firstSample = now
+	}
+}
+
 // SetMaxDatagram sets the largest UDP payload, bytes.
 func (d *Detector) SetMaxDatagram(size wire.ByteCount) {
 	d.datagram = size

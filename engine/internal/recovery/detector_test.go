@@ -52,6 +52,24 @@ func TestDiscard0RTT(t *testing.T) {
 
 // RFC 9000, section 9.4: a new path has a controller and an RTT of its own; packets
 // sent on the old one MUST NOT count for it.
+func TestRestart(t *testing.T) {
+	s := sampled(t)
+	s.send(2)
+	s.advance(30 * ms)
+	s.ack(one(1))
+	s.c = &wide{window: 1 << 20}
+	s.d.Restart(s.now, s.c)
+	s.wantInFlight(0)
+	if got := s.d.RTT(); got.Smoothed != 30*ms || got.Min != 30*ms || got.Var != 15*ms {
+		t.Errorf("RTT = %+v, want that of the newest sample alone", got)
+	}
+	fresh := newStory(t)
+	fresh.d.Restart(fresh.now, fresh.c)
+	if got := fresh.d.RTT(); got.HasSample || got.Smoothed != DefaultInitialRTT {
+		t.Errorf("RTT without a sample = %+v, want the initial one", got)
+	}
+}
+
 func TestResetPath(t *testing.T) {
 	s := sampled(t)
 	for range 4 {
