@@ -334,10 +334,10 @@ func lteAndWiFi() []Link {
 // Of these links, too, one that swallows everything is found soon, what it owed does not
 // wait in the other one's queue, and it is used again within a second.
 func TestLTEOrWiFiGoesBlack(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(3) {
 		for black := range 2 {
 			t.Run(fmt.Sprintf("link %d seed %d", black, seed), func(t *testing.T) {
-				c := bond(60e6, lteAndWiFi()...)
+				c := bond(50e6, lteAndWiFi()...)
 				c.Seed = seed
 				at := 2*time.Second + time.Duration(seed)*170*time.Millisecond // probing, or not
 				hole := emulation.Timeline{
@@ -363,10 +363,10 @@ func TestLTEOrWiFiGoesBlack(t *testing.T) {
 // With its carrier gone, the stream goes on as soon as the other link can bring what is
 // missing.
 func TestLTEOrWiFiGoesDown(t *testing.T) {
-	for seed := range uint64(5) {
+	for seed := range uint64(3) {
 		for down := range 2 {
 			t.Run(fmt.Sprintf("link %d seed %d", down, seed), func(t *testing.T) {
-				c := bond(60e6, lteAndWiFi()...)
+				c := bond(50e6, lteAndWiFi()...)
 				c.Seed = seed
 				at := 2*time.Second + time.Duration(seed)*170*time.Millisecond
 				c.Links[down].Outages = []Outage{{At: at, Down: true}, {At: at + 2*time.Second}}
