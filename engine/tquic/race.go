@@ -9,16 +9,14 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
+	"github.com/tquiclab/tquiclab/engine/internal/dial"
 	"github.com/tquiclab/tquiclab/engine/internal/pathman"
 )
 
-// stagger is how long a path may take with its handshake before the next one is tried,
-// too: RFC 8305, section 5, recommends 250 ms as the delay between attempts.
-const stagger = 250 * time.Millisecond
-
 // race is the dialling of a session: over the first path, and over the next ones as
-// long as none answers. The first connection that is complete wins, and gets paths over
-// all the others. Those that lose are closed; a listener accepts none that is closed.
+// long as none answers, as a dial.Race has it. The winner gets paths over all the
+// others. Those that lose are closed; a listener accepts none that is closed.
 type race struct {
 	paths    []engine.Path
 	config   *Config
@@ -26,8 +24,8 @@ type race struct {
 	watch    *pathman.Watcher
 	endpoint *Endpoint // of the winner; nil: no socket yet
 
-	begun   int // paths
-	running int // handshakes
+	epoch   time.Time
+	rules   *dial.Race
 	results chan attempt
 }
 
@@ -40,6 +38,8 @@ type attempt struct {
 
 // run returns the winner. Without one it leaves nothing behind.
 func (r *race) run(ctx context.Context) (*Conn, error) {
+	r.epoch = time.Now()
+	r.rules = dial.NewRace(r.now(), len(r.paths))
 	r.results = make(chan attempt, len(r.paths))
 	won, err := r.await(ctx)
 	if err != nil {
@@ -60,28 +60,26 @@ func (r *race) run(ctx context.Context) (*Conn, error) {
 	return won.conn, nil
 }
 
+// now is the race's time, above zero.
+func (r *race) now() clock.Time { return clock.Time(time.Second).Add(time.Since(r.epoch)) }
+
 func (r *race) await(ctx context.Context) (attempt, error) {
 	attempts, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		for range r.running { // each loser ends at once
+		for range r.rules.Running() { // each loser ends at once
 			if a := <-r.results; a.conn != nil {
-				a.conn.driver.Close(0, "another path was faster")
+				a.conn.driver.Close(0, dial.Beaten)
 			}
 		}
 	}()
 	var errs []error
-	timer := time.NewTimer(stagger)
-	defer timer.Stop()
 	for {
-		if r.begun < len(r.paths) && ctx.Err() == nil {
-			if err := r.begin(attempts); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			timer.Reset(stagger)
+		if ctx.Err() != nil {
+			r.rules.Stop()
 		}
-		if r.running == 0 && (r.begun == len(r.paths) || ctx.Err() != nil) {
+		errs = append(errs, r.begin(attempts)...)
+		if r.rules.Lost() {
 			if len(errs) == 0 {
 				errs = append(errs, fmt.Errorf("dial %v: %w", r.paths[0].Remote, context.Cause(ctx)))
 			}
@@ -89,21 +87,45 @@ func (r *race) await(ctx context.Context) (attempt, error) {
 		}
 		select {
 		case a := <-r.results:
-			r.running--
 			if a.err == nil {
+				r.rules.Complete()
 				return a, nil
 			}
+			r.rules.Fail(r.now())
 			a.conn.driver.Close(0, "the dialler gave up")
 			errs = append(errs, fmt.Errorf("dial %v: %w", r.paths[a.path].Remote, a.err))
-		case <-timer.C: // the next one, too
+		case <-r.due():
 		}
 	}
 }
 
-// begin starts the next path's handshake.
-func (r *race) begin(ctx context.Context) error {
-	i := r.begun
-	r.begun++
+// due returns what is ready when the next attempt is due; nil, and so never, when none is
+// left.
+func (r *race) due() <-chan time.Time {
+	at := r.rules.NextTimeout()
+	if at == clock.Never {
+		return nil
+	}
+	return time.After(at.Sub(r.now()))
+}
+
+// begin starts the handshakes whose time has come, and returns what went wrong with
+// those that could not start.
+func (r *race) begin(ctx context.Context) (errs []error) {
+	for {
+		i, ok := r.rules.Begin(r.now())
+		if !ok {
+			return errs
+		}
+		if err := r.attempt(ctx, i); err != nil {
+			r.rules.Fail(r.now())
+			errs = append(errs, err)
+		}
+	}
+}
+
+// attempt starts one path's handshake.
+func (r *race) attempt(ctx context.Context, i int) error {
 	p := r.paths[i]
 	local, err := r.bind(p.Local)
 	if err != nil {
@@ -113,7 +135,6 @@ func (r *race) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.running++
 	go func() { r.results <- attempt{i, conn, conn.Handshake(ctx)} }()
 	return nil
 }

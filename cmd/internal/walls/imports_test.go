@@ -42,6 +42,7 @@ func walls() []wall {
 		{"engine/internal/recovery", core("congest", "wire", "clock"), "recovery knows packets, not what is in them"},
 		{"engine/internal/congest", core("wire", "clock"), "congestion control knows bytes and time"},
 		{"engine/internal/sched", core("wire", "clock"), "schedulers know paths as values"},
+		{"engine/internal/dial", core("clock"), "the dial race knows paths as numbers, and time"},
 		{"engine/internal/udpio", core("wire", "buf"), "sockets know bytes and marks"},
 		{"engine/internal/wire", nil, "wire is a leaf"},
 		{"engine/internal/clock", nil, "clock is a leaf"},
@@ -77,7 +78,7 @@ func covers(may, p string) bool {
 
 // isCore: these packages do no I/O, start no goroutine and read no clock.
 func isCore(p string) bool {
-	return p == "emulation" || slices.Contains([]string{"proto", "recovery", "congest", "sched", "wire", "simnet"}, strings.TrimPrefix(p, "engine/internal/"))
+	return p == "emulation" || slices.Contains([]string{"proto", "recovery", "congest", "sched", "wire", "simnet", "dial"}, strings.TrimPrefix(p, "engine/internal/"))
 }
 
 // corePurity: one owner, no lock, no clock, no randomness but from a seed; all of
@@ -158,6 +159,8 @@ func TestImportWallsCatch(t *testing.T) {
 		{"engine/internal/recovery", "engine/internal/proto", true},
 		{"engine/internal/qlog", "engine/internal/proto", false},
 		{"engine/internal/udpio", "engine/internal/driver", true},
+		{"engine/internal/dial", "engine/internal/clock", false},
+		{"engine/internal/dial", "engine/internal/proto", true},
 		{"engine/internal/wire", "engine/internal/buf", true},
 		{"results", "topologies", true},
 		{"results/report", "results", false},
