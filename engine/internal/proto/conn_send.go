@@ -239,10 +239,11 @@ func (c *Conn) exempt(p *path, sp recovery.Space) bool {
 	return sp != recovery.SpaceApplication && p.spaces[sp].crypto.pending() && p.det.Eliciting(sp) == 0
 }
 
-// doubts reports whether a probe of p is to carry a PING alone: p is silent, and what
-// were given to it now would be missing until it speaks again.
+// doubts reports whether a probe of p is to carry a PING alone: p is silent, or has yet
+// to prove itself, and what were given to it now would be missing until it speaks.
 func (c *Conn) doubts(p *path, sp recovery.Space) bool {
-	return sp == recovery.SpaceApplication && (p.state == PathDead || p.vitals.suspect) && c.bonded(p)
+	silent := p.state == PathValidating || p.state == PathDead || p.vitals.suspect
+	return sp == recovery.SpaceApplication && silent && c.bonded(p)
 }
 
 // appendPacket appends one packet of that type when it has something to carry. With
