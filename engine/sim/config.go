@@ -55,8 +55,9 @@ type Link struct {
 
 // Config is one simulated transfer.
 type Config struct {
-	// Links that each connection uses: it is made over the first, and opens a path over
-	// each of the others as soon as it can.
+	// Links that each connection uses: it is made over the first, or the first of those
+	// after it that answers when that is slow to (Host.Dial), and opens a path over each of
+	// the others as soon as it can.
 	Links []Link
 	// Seed is of everything random in the network and the hosts.
 	Seed uint64

@@ -15,6 +15,8 @@ type Conn struct {
 	proto     *proto.Conn
 	link      string   // that it was made over
 	routes    []*route // that a client keeps a path over, in Dial's order; none for one link
+	race      *race    // that it runs in: nobody has won yet
+	beaten    bool     // another one won: the application knows nothing of it
 	streams   map[*proto.Stream]*Stream
 	connected bool
 	confirmed bool
@@ -34,7 +36,16 @@ func (c *Conn) OpenStream() (*Stream, error) {
 
 // Close ends the connection with an application's error code and reason. Data that
 // is not acknowledged is lost.
+// Of a connection that is still being dialled it ends the dialling, over all links.
 func (c *Conn) Close(code uint64, reason string) {
+	if c.race != nil {
+		c.race.stop(code, reason)
+		return
+	}
+	c.close(code, reason)
+}
+
+func (c *Conn) close(code uint64, reason string) {
 	c.proto.Close(c.host.now(), code, reason)
 	c.host.touch(c)
 }
@@ -102,16 +113,22 @@ func (c *Conn) flush(now clock.Time) {
 		}
 		h.endpoint.HandleEvent(c.proto, e)
 		c.handlePath(now, e)
-		c.handle(e)
+		c.handle(now, e)
 		h.touch(c) // what the application did may be to be sent
 	}
 	c.timeout = min(c.proto.NextTimeout().OrNever(), c.nextReopen())
 }
 
-func (c *Conn) handle(e proto.Event) {
+func (c *Conn) handle(now clock.Time, e proto.Event) {
 	app := c.host.app
+	if c.beaten && e.Kind != proto.Drained {
+		return
+	}
 	switch e.Kind {
 	case proto.HandshakeComplete:
+		if c.race != nil {
+			c.race.won(c)
+		}
 		c.connected = true
 		app.Connected(c)
 	case proto.StreamReadable:
@@ -127,8 +144,17 @@ func (c *Conn) handle(e proto.Event) {
 			c.stream(s)
 		}
 	case proto.Closed:
-		app.Closed(c, e.Err)
+		switch {
+		case c.race != nil:
+			c.race.failed(now, c, e.Err)
+		case c.known():
+			app.Closed(c, e.Err)
+		}
 	case proto.Drained:
 		c.host.forget(c)
 	}
 }
+
+// known reports whether the application has heard of the connection. A server's never
+// hears of a handshake that came to nothing, as a listener's does not.
+func (c *Conn) known() bool { return c.connected || len(c.streams) > 0 }

@@ -14,8 +14,8 @@
 // Files: config.go says what to run, run.go runs it, bulk.go is the workload as an
 // Application, traffic.go its flows and its clock, report.go and sample.go what comes out; lab.go is the network and its
 // two hosts, host.go a host, conn.go and stream.go what its Application holds,
-// stats.go a connection's statistics, route.go the paths that a client keeps over
-// several links, outage.go takes links down, identity.go the seeded certificate and
+// stats.go a connection's statistics, race.go the dialling over several links, route.go the
+// paths that a client keeps over them, outage.go takes links down, identity.go the seeded certificate and
 // keys, qlog.go the hosts' traces.
 //
 // # Invariants
@@ -27,7 +27,8 @@
 // two runs, since crypto/tls takes them from the system;
 // testing/cryptotest.SetGlobalRandom makes them equal too.
 //
-// A client opens a path over each link that it dialled with, and opens it again when it
+// A client dials over its links as the engine in a lab does, by the rules that both have
+// from engine/internal/dial. It opens a path over each link that it dialled with, and opens it again when it
 // was closed and the link is up: at once when the carrier comes back, else after 1 s,
 // then twice as long each time up to 30 s. It abandons the path of a link that loses its
 // carrier at once, as long as there is another; so does the server.

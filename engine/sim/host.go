@@ -49,6 +49,7 @@ type Host struct {
 	traces   *traces      // nil: none
 
 	conns    []*Conn
+	races    []*race // that nobody has won yet
 	byProto  map[*proto.Conn]*Conn
 	dirty    []*Conn // to be flushed
 	answers  bool    // the endpoint has something to send
@@ -83,10 +84,12 @@ func newHost(l *Lab, side wire.Perspective, c LabConfig, id *identity, payload i
 	return h, err
 }
 
-// Dial opens a connection to the other host: the handshake goes over the first link,
-// and once it is confirmed a path is opened over each of the others.
-// Application.Connected says when the connection can be used. Where the peer has no
-// multipath it stays on the first link.
+// Dial opens a connection to the other host: over the first link, and over the next
+// ones as long as none answers (engine/internal/dial); once it is confirmed a path is
+// opened over each of the other links. Application.Connected has the connection when it
+// can be used. The Conn returned is the attempt over the first link: another one's is
+// the connection when that was faster. Closed tells, of the Conn returned, that no link
+// has led anywhere. Where the peer has no multipath the connection stays on its link.
 func (h *Host) Dial(links ...string) (*Conn, error) {
 	if h.side != wire.Client {
 		return nil, errors.New("dial: only the client does")
@@ -108,17 +111,13 @@ func (h *Host) Dial(links ...string) (*Conn, error) {
 		config.MaxUDPPayload = max(config.MaxUDPPayload, wire.ByteCount(k.payload()))
 		routes = append(routes, newRoute(k))
 	}
-	first := routes[0]
-	p, err := h.endpoint.Dial(h.now(), config, first.local(), first.remote(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("dial over %s: %w", links[0], err)
+	r := newRace(h, config, routes)
+	r.step(h.now())
+	if len(r.attempts) == 0 {
+		return nil, errors.Join(r.errs...)
 	}
-	c := h.add(p, links[0])
-	if len(routes) > 1 {
-		first.state = routeOpen
-		c.routes = routes
-	}
-	return c, nil
+	h.races = append(h.races, r)
+	return r.attempts[0], nil
 }
 
 // Conns returns the host's connections that are not over.
@@ -172,8 +171,8 @@ func (h *Host) NextTimeout() clock.Time {
 	return h.next
 }
 
-// HandleTimeout implements simnet.Handler: it sees to the connections whose time has
-// come and flushes those that were touched.
+// HandleTimeout implements simnet.Handler: it sees to the connections and races whose
+// time has come, and flushes what was touched.
 func (h *Host) HandleTimeout(now clock.Time) {
 	for _, c := range h.conns {
 		if c.timeout <= now {
@@ -188,16 +187,29 @@ func (h *Host) HandleTimeout(now clock.Time) {
 			h.send(now)
 		}
 	}
-	// Flushing a connection may touch it again, or another.
+	h.flush(now)
+	// Only now: a handshake that is complete at this instant has won.
+	for _, r := range slices.Clone(h.races) {
+		r.advance(now)
+	}
+	h.flush(now)
+	h.next = clock.Never
+	for _, c := range h.conns {
+		h.next = min(h.next, c.timeout)
+	}
+	for _, r := range h.races {
+		h.next = min(h.next, r.rules.NextTimeout())
+	}
+}
+
+// flush flushes the connections that were touched. Flushing one may touch it again, or
+// another.
+func (h *Host) flush(now clock.Time) {
 	for len(h.dirty) > 0 {
 		c := h.dirty[0]
 		h.dirty = append(h.dirty[:0], h.dirty[1:]...)
 		c.dirty = false
 		c.flush(now)
-	}
-	h.next = clock.Never
-	for _, c := range h.conns {
-		h.next = min(h.next, c.timeout)
 	}
 }
 
