@@ -95,21 +95,27 @@ func TestDialRace(t *testing.T) {
 		{
 			"the first answers at the instant when the second is due",
 			[]Link{delaying("a", 1, dial.Stagger), delaying("b", 2, rtt)},
-			"a", dial.Stagger, []string{"a"},
+			"a", dial.Stagger,
+			[]string{"a"},
 		},
 		{"the first is narrow", []Link{narrow("a", 1), delaying("b", 2, rtt)}, "b", dial.Stagger + rtt, []string{"b"}},
 		{
-			"one is narrow, one black", []Link{narrow("a", 1), black("b", 2), delaying("c", 3, rtt)},
-			"c", 2*dial.Stagger + rtt, []string{"b", "c"},
+			"one is narrow, one black",
+			[]Link{narrow("a", 1), black("b", 2), delaying("c", 3, rtt)},
+			"c", 2*dial.Stagger + rtt,
+			[]string{"b", "c"},
 		},
 		{
-			"the first is slower", []Link{delaying("a", 1, 300*time.Millisecond), delaying("b", 2, rtt)},
-			"b", dial.Stagger + rtt, []string{"a", "b"},
+			"the first is slower",
+			[]Link{delaying("a", 1, 300*time.Millisecond), delaying("b", 2, rtt)},
+			"b", dial.Stagger + rtt,
+			[]string{"a", "b"},
 		},
 		{
 			"the first is slow, the second slower",
 			[]Link{delaying("a", 1, 300*time.Millisecond), delaying("b", 2, 100*time.Millisecond)},
-			"a", 300 * time.Millisecond, []string{"a", "b"},
+			"a", 300 * time.Millisecond,
+			[]string{"a", "b"},
 		},
 	}
 	for _, tt := range tests {
