@@ -3,17 +3,19 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/tquiclab/tquiclab/engine/workload"
 )
 
-// bulk is one host's part in a workload: an Application that drives its flows.
+// bulk is one host's part in a workload of streams that are there from the beginning: it
+// drives their flows.
 type bulk struct {
 	books    traffic
 	clocked  clocked
 	progress workload.Progress
+	role     workload.Role
 	dialler  bool
+	streams  int // that a dialler opens on each connection
 	started  bool
 	conns    []*Conn // in the order in which they connected
 	flows    []*flow
@@ -33,17 +35,20 @@ type flow struct {
 // Connected implements Application.
 func (b *bulk) Connected(c *Conn) { b.conns = append(b.conns, c) }
 
-// request opens the dialler's streams and starts to move data.
-func (b *bulk) request(role workload.Role, streams int) {
+// begin implements party: a dialler opens its streams and starts to move data.
+func (b *bulk) begin() {
 	b.started = true
+	if !b.dialler {
+		return
+	}
 	for i, c := range b.conns {
-		for j := range streams {
+		for j := range b.streams {
 			s, err := c.OpenStream()
 			if err != nil {
 				b.fail(fmt.Errorf("stream %d of session %d: %w", j, i, err))
 				return
 			}
-			f, err := b.books.dial(role, len(b.conns), workload.Place{Session: i, Stream: j})
+			f, err := b.books.dial(b.role, len(b.conns), workload.Place{Session: i, Stream: j})
 			if err != nil {
 				b.fail(err)
 				return
@@ -74,23 +79,15 @@ func (b *bulk) Readable(s *Stream) {
 		f = b.attach(s, b.books.serve())
 	}
 	defer b.watch()
-	for {
-		err := s.Take(f.Read)
-		switch {
-		case errors.Is(err, ErrBlocked):
-			b.write(s)
-			return
-		case errors.Is(err, io.EOF):
-			if err := f.End(); err != nil {
-				b.fail(err)
-			}
-			b.write(s)
-			return
-		case err != nil:
-			b.fail(err)
-			return
-		}
+	ended, err := pull(s, f)
+	if err == nil && ended {
+		err = f.End()
 	}
+	if err != nil {
+		b.fail(err)
+		return
+	}
+	b.write(s)
 }
 
 // Writable implements Application.
@@ -103,16 +100,9 @@ func (b *bulk) Writable(s *Stream) {
 // write writes what is pending, as far as there is room, and ends what is done.
 func (b *bulk) write(s *Stream) {
 	f := s.Value.(*flow)
-	for p := f.Pending(); len(p) > 0; p = f.Pending() {
-		n, err := s.Write(p)
-		f.Wrote(n)
-		if errors.Is(err, ErrBlocked) {
-			return
-		}
-		if err != nil {
-			b.fail(fmt.Errorf("write: %w", err))
-			return
-		}
+	if all, err := push(s, f); err != nil || !all {
+		b.fail(err)
+		return
 	}
 	if f.Ending() {
 		if err := s.CloseWrite(); err != nil {
@@ -133,13 +123,19 @@ func (b *bulk) Closed(_ *Conn, err error) {
 	}
 }
 
+// fail notes an error, unless it is nil or a later one.
 func (b *bulk) fail(err error) {
 	if b.err == nil {
 		b.err = err
 	}
 }
 
-// finished reports whether this side has nothing more to do.
+func (b *bulk) failure() error                   { return b.err }
+func (b *bulk) report(err error) workload.Report { return b.books.report(err) }
+func (b *bulk) bytes() int64                     { return b.progress.Bytes() }
+func (b *bulk) sessions() []*Conn                { return b.conns }
+
+// finished implements party.
 func (b *bulk) finished() bool {
 	return b.err != nil || b.clocked.over || (b.started && b.done == b.want)
 }

@@ -63,8 +63,10 @@ type Config struct {
 	Seed uint64
 	// Bulk is the workload. Its Seed is of the data alone.
 	Bulk workload.Bulk
-	// Paced, unless it is nil, is the workload in the place of Bulk.
+	// Paced or Handshake, unless both are nil, is the workload in the place of Bulk. Of
+	// Handshake the client is the dialler, and Connections are its control sessions.
 	Paced       *workload.Paced
+	Handshake   *workload.Handshake
 	Sender      Side
 	Connections int // 0: 1
 	// Congestion and Scheduler name the congestion control and, over several links, what
@@ -139,8 +141,13 @@ func (c Config) Validate() error {
 
 // workload returns what is wrong with the workload.
 func (c Config) workload() error {
-	if c.Paced != nil {
+	switch {
+	case c.Paced != nil && c.Handshake != nil:
+		return errors.New("simulate: two workloads: paced and handshake")
+	case c.Paced != nil:
 		return c.Paced.Validate()
+	case c.Handshake != nil:
+		return c.Handshake.Validate()
 	}
 	return c.Bulk.Validate()
 }

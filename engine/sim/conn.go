@@ -11,11 +11,15 @@ import (
 
 // Conn is a host's side of a connection.
 type Conn struct {
+	// Value is the application's. What a dialling comes to has that of the Conn that Dial
+	// returned.
+	Value any
+
 	host      *Host
 	proto     *proto.Conn
 	link      string   // that it was made over
 	routes    []*route // that a client keeps a path over, in Dial's order; none for one link
-	race      *race    // that it runs in: nobody has won yet
+	race      *race    // that it is an attempt of, until that is won or lost
 	beaten    bool     // another one won: the application knows nothing of it
 	streams   map[*proto.Stream]*Stream
 	connected bool

@@ -11,8 +11,9 @@
 // (engine/internal/proto) over engine/internal/simnet, without the driver, sockets
 // and kernel that carry it in earnest.
 //
-// Files: config.go says what to run, run.go runs it, bulk.go is the workload as an
-// Application, traffic.go its flows and its clock, report.go and sample.go what comes out; lab.go is the network and its
+// Files: config.go says what to run, run.go runs it, party.go says what a host does for a
+// workload: bulk.go drives streams, whose flows and clock are in traffic.go, dialler.go
+// and answerer.go set up sessions; report.go and sample.go are what comes out; lab.go is the network and its
 // two hosts, host.go a host, conn.go and stream.go what its Application holds,
 // stats.go a connection's statistics, race.go the dialling over several links, route.go the
 // paths that a client keeps over them, outage.go takes links down, identity.go the seeded certificate and

@@ -66,8 +66,8 @@ func (r *race) begin(now clock.Time, over *route) error {
 func (r *race) won(c *Conn) {
 	r.rules.Complete()
 	r.end()
+	c.Value = r.attempts[0].Value
 	for _, other := range r.attempts {
-		other.race = nil
 		if other != c {
 			other.beaten = true
 			other.close(0, dial.Beaten)
@@ -86,7 +86,6 @@ func (r *race) won(c *Conn) {
 
 // failed says that c came to nothing.
 func (r *race) failed(now clock.Time, c *Conn, err error) {
-	c.race = nil
 	r.rules.Fail(now)
 	r.errs = append(r.errs, dialError(c.link, err))
 	r.advance(now)
@@ -96,13 +95,14 @@ func (r *race) failed(now clock.Time, c *Conn, err error) {
 func (r *race) stop(code uint64, reason string) {
 	r.rules.Stop()
 	for _, c := range r.attempts {
-		if c.race != nil { // not failed already
-			c.close(code, reason)
-		}
+		c.close(code, reason)
 	}
 }
 
-// end takes the race off the host's list.
+// end takes the race off the host's list and its attempts.
 func (r *race) end() {
+	for _, c := range r.attempts {
+		c.race = nil
+	}
 	r.host.races = slices.DeleteFunc(r.host.races, func(other *race) bool { return other == r })
 }

@@ -55,8 +55,8 @@ func (c *caller) Closed(conn *Conn, err error) {
 func (*caller) Readable(*Stream) {}
 func (*caller) Writable(*Stream) {}
 
-// dialled is a lab whose client dials over the links at once.
-func dialled(t *testing.T, links ...Link) (l *Lab, client, server *caller, first *Conn) {
+// racing is a lab whose client dials over the links at once.
+func racing(t *testing.T, links ...Link) (l *Lab, client, server *caller, first *Conn) {
 	t.Helper()
 	client, server = &caller{}, &caller{}
 	l = newLab(t, LabConfig{Links: links, Seed: 1, Paths: 8}, client, server)
@@ -120,7 +120,7 @@ func TestDialRace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, client, server, _ := dialled(t, tt.links...)
+			l, client, server, _ := racing(t, tt.links...)
 			if err := l.Run(t.Context(), time.Minute, func() bool { return len(client.connected) > 0 }); err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +151,7 @@ func TestDialRace(t *testing.T) {
 // The winner gets a path over each of the other links that works, also over that of an
 // attempt that it has beaten; a narrow one's is never proved.
 func TestWinnerUsesAllLinks(t *testing.T) {
-	l, client, _, _ := dialled(t, narrow("a", 1), delaying("b", 2, 300*time.Millisecond), delaying("c", 3, 20*time.Millisecond))
+	l, client, _, _ := racing(t, narrow("a", 1), delaying("b", 2, 300*time.Millisecond), delaying("c", 3, 20*time.Millisecond))
 	l.runFor(t, 3*time.Second)
 	if len(client.connected) != 1 || client.connected[0].Link() != "c" {
 		t.Fatalf("connections %v, want one, over c", client.connected)
@@ -176,7 +176,7 @@ func TestWinnerUsesAllLinks(t *testing.T) {
 // A dialling that leads nowhere is told once, of the Conn that Dial returned, with each
 // link's reason, when the last attempt has failed.
 func TestDialOverDeadLinks(t *testing.T) {
-	l, client, server, first := dialled(t, black("a", 1), black("b", 2))
+	l, client, server, first := racing(t, black("a", 1), black("b", 2))
 	l.runFor(t, time.Minute)
 	if len(client.connected)+len(server.connected)+len(server.closed) > 0 || len(client.closed) != 1 || client.closed[0] != first {
 		t.Fatalf("client %+v, server %+v: want the failure told once", client, server)
@@ -197,7 +197,7 @@ func TestDialOverDeadLinks(t *testing.T) {
 
 // Who closes what is being dialled ends all attempts, and none begins any more.
 func TestCloseEndsTheRace(t *testing.T) {
-	l, client, _, first := dialled(t, black("a", 1), delaying("b", 2, time.Second), delaying("c", 3, time.Second))
+	l, client, _, first := racing(t, black("a", 1), delaying("b", 2, time.Second), delaying("c", 3, time.Second))
 	l.At(300*time.Millisecond, func() { first.Close(7, "enough") })
 	l.runFor(t, time.Minute)
 	if len(client.connected) > 0 || len(client.closed) != 1 || client.closed[0] != first || client.closedAt[0] != 300*time.Millisecond {
@@ -213,7 +213,7 @@ func TestCloseEndsTheRace(t *testing.T) {
 
 // Conn over one link fails by that link's reason.
 func TestDialOverADeadLink(t *testing.T) {
-	l, client, _, first := dialled(t, black("a", 1))
+	l, client, _, first := racing(t, black("a", 1))
 	l.runFor(t, time.Minute)
 	if len(client.closed) != 1 || client.closed[0] != first || !strings.Contains(client.err.Error(), "dial over a") {
 		t.Errorf("%+v: want the failure told once", client)
@@ -250,7 +250,7 @@ func TestTransferWithADeadFirstLink(t *testing.T) {
 // A handshake that the server gives up is none that its application hears of.
 func TestServerHearsOfNoFailedHandshake(t *testing.T) {
 	a := delaying("a", 1, 20*time.Millisecond)
-	l, client, server, _ := dialled(t, a)
+	l, client, server, _ := racing(t, a)
 	l.At(5*time.Millisecond, func() { // the first flight is under way: nothing will come back
 		if err := l.Set("a", a.Up, emulation.Impairments{Delay: a.Down.Delay, Blackhole: true}); err != nil {
 			t.Error(err)

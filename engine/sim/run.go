@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
-	"github.com/tquiclab/tquiclab/engine/workload"
 )
 
 // run is the state of one call of Run.
 type run struct {
 	Config
 	lab   *Lab
-	sides [2]*bulk      // by Side
+	sides [2]party      // by Side
 	clock time.Duration // when the links' clock started
 	began time.Duration
 	start []LinkCounters // when the transfer began
@@ -49,14 +48,7 @@ func Run(ctx context.Context, c Config) (report Report, err error) {
 // build makes the lab.
 func (r *run) build() error {
 	for side := range r.sides {
-		b := &bulk{dialler: Side(side) == Client, want: r.Connections * r.streams()}
-		b.books = r.traffic(&b.progress)
-		b.clocked.now = func() int64 { return int64(r.lab.network.Now()) }
-		b.clocked.after = func(d time.Duration, f func()) { r.lab.At(r.lab.Elapsed()+max(d, 0), f) }
-		if p, ok := b.books.(*pacedTraffic); ok {
-			b.clocked.paced = p.PacedExchange
-		}
-		r.sides[side] = b
+		r.sides[side] = r.party(Side(side))
 	}
 	var err error
 	r.lab, err = NewLab(LabConfig{
@@ -72,8 +64,11 @@ func (r *run) build() error {
 
 // streams is how many streams each connection has.
 func (c Config) streams() int {
-	if c.Paced != nil {
+	switch {
+	case c.Paced != nil:
 		return c.Paced.Streams
+	case c.Handshake != nil:
+		return 1
 	}
 	return c.Bulk.Streams
 }
@@ -81,17 +76,13 @@ func (c Config) streams() int {
 // connect opens the connections. Like a real trial's, they are open on both sides
 // before the transfer begins.
 func (r *run) connect(ctx context.Context) error {
-	var links []string
-	for _, l := range r.Links {
-		links = append(links, l.Name)
-	}
 	for range r.Connections {
-		if _, err := r.lab.Client.Dial(links...); err != nil {
+		if _, err := r.dial(); err != nil {
 			return err
 		}
 	}
 	open := func() bool {
-		return len(r.sides[Client].conns) == r.Connections && len(r.sides[Server].conns) == r.Connections
+		return len(r.sides[Client].sessions()) == r.Connections && len(r.sides[Server].sessions()) == r.Connections
 	}
 	if err := r.lab.Run(ctx, r.SetUp, func() bool { return open() || r.failed() != nil }); err != nil {
 		return err
@@ -105,6 +96,15 @@ func (r *run) connect(ctx context.Context) error {
 	return nil
 }
 
+// dial begins to open a connection over all links.
+func (r *run) dial() (*Conn, error) {
+	var links []string
+	for _, l := range r.Links {
+		links = append(links, l.Name)
+	}
+	return r.lab.Client.Dial(links...)
+}
+
 // transfer moves the data.
 func (r *run) transfer(ctx context.Context) error {
 	r.began = r.lab.Elapsed()
@@ -113,12 +113,8 @@ func (r *run) transfer(ctx context.Context) error {
 	if r.Bound > 0 {
 		until = r.began + r.Bound
 	}
-	role := workload.Receive
-	if r.Sender == Client {
-		role = workload.Send
-	}
-	r.sides[Server].started = true
-	r.sides[Client].request(role, r.streams())
+	r.sides[Server].begin()
+	r.sides[Client].begin()
 	if r.Sample != nil {
 		r.lab.At(r.began+sampleEvery, r.sample)
 	}
@@ -136,17 +132,19 @@ func (r *run) transfer(ctx context.Context) error {
 }
 
 // failed returns what ended the transfer early, or nil.
-func (r *run) failed() error { return errors.Join(r.sides[Client].err, r.sides[Server].err) }
+func (r *run) failed() error {
+	return errors.Join(r.sides[Client].failure(), r.sides[Server].failure())
+}
 
 // sample tells how far the transfer is, and plans the next time.
 func (r *run) sample() {
-	s := Sample{At: r.lab.Elapsed() - r.began, Received: r.receiver().progress.Bytes(), Links: r.moved(), Stats: r.stats()}
+	s := Sample{At: r.lab.Elapsed() - r.began, Received: r.receiver().bytes(), Links: r.moved(), Stats: r.stats()}
 	r.Sample(s)
 	r.lab.At(r.lab.Elapsed()+sampleEvery, r.sample)
 }
 
-func (r *run) sender() *bulk   { return r.sides[r.Sender] }
-func (r *run) receiver() *bulk { return r.sides[1-r.Sender] }
+func (r *run) sender() party   { return r.sides[r.Sender] }
+func (r *run) receiver() party { return r.sides[1-r.Sender] }
 
 func (r *run) counters() []LinkCounters {
 	var all []LinkCounters
@@ -168,7 +166,7 @@ func (r *run) moved() []LinkCounters {
 // report sums up. err is what ended the transfer early.
 func (r *run) report(err error) Report {
 	out := Report{
-		Sender: r.sender().books.report(err), Receiver: r.receiver().books.report(err),
+		Sender: r.sender().report(err), Receiver: r.receiver().report(err),
 		SetUp: r.lab.Elapsed(), Events: r.lab.Events(),
 	}
 	if r.start != nil {
@@ -182,7 +180,7 @@ func (r *run) report(err error) Report {
 // stats returns what the sender's connections say of themselves.
 func (r *run) stats() []engine.Stats {
 	var all []engine.Stats
-	for _, c := range r.sender().conns {
+	for _, c := range r.sender().sessions() {
 		all = append(all, c.Stats())
 	}
 	return all

@@ -29,8 +29,7 @@ type streamFlow interface {
 }
 
 // traffic returns a host's books.
-func (r *run) traffic(p *workload.Progress) traffic {
-	now := func() int64 { return int64(r.lab.network.Now()) } // asked only once there is a lab
+func (r *run) traffic(now func() int64, p *workload.Progress) traffic {
 	if r.Paced != nil {
 		return &pacedTraffic{workload.NewPacedExchange(now, p), *r.Paced}
 	}

@@ -2,23 +2,17 @@ package workload
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine"
 )
 
-// answering is the state of one call of Handshake.Serve.
-type answering struct {
-	Handshake
-	meter
-	done atomic.Int64
-}
+// answering drives a listener's books over real sessions.
+type answering struct{ *HandshakeListener }
 
 func (a *answering) run(ctx context.Context, control engine.Session, accept func(context.Context) (engine.Session, error)) error {
 	stream, err := control.AcceptStream(ctx)
@@ -27,19 +21,19 @@ func (a *answering) run(ctx context.Context, control engine.Session, accept func
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Close() })()
-	if err := expect(ctx, stream, controlMagic); err != nil {
+	flow := a.Control()
+	if err := expect(ctx, stream, flow); err != nil {
 		return err
 	}
-	a.begin()
 	accepting, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { a.accept(accepting, accept, &all) })
 	// The last session begins within Duration and takes a Bound at most, and then the
 	// dialler says so here, unless the network is gone.
-	limit := time.NewTimer(a.Duration + 2*a.Bound)
+	limit := time.NewTimer(a.patience())
 	defer limit.Stop()
 	said := make(chan error, 1)
-	all.Go(func() { said <- expect(ctx, stream, controlEnd) })
+	all.Go(func() { said <- expect(ctx, stream, flow) })
 	for ended := false; !ended; {
 		select {
 		case err = <-said:
@@ -59,25 +53,19 @@ func (a *answering) run(ctx context.Context, control engine.Session, accept func
 	case err != nil:
 		return err
 	}
-	if _, err := stream.Write(verdict{bytes: a.done.Load() * answerSize, intact: true}.append(nil)); err == nil {
+	if writePending(stream, flow) == nil {
 		linger(stream)
 	}
 	return context.Cause(ctx)
 }
 
-// errWord says that the peer does not speak this protocol.
-var errWord = errors.New("another word was due")
-
-// expect reads a word off the control stream.
-func expect(ctx context.Context, stream engine.Stream, word string) error {
-	text := make([]byte, len(word))
+// expect reads the next word off the control stream.
+func expect(ctx context.Context, stream engine.Stream, flow *ListenerControl) error {
+	text := make([]byte, len(flow.due()))
 	if _, err := io.ReadFull(stream, text); err != nil {
-		return fmt.Errorf("wait for %s on the control stream: %w", word, cause(ctx, err))
+		return fmt.Errorf("wait for %s on the control stream: %w", flow.due(), cause(ctx, err))
 	}
-	if string(text) != word {
-		return fmt.Errorf("the control stream has %q where %q was due: %w", text, word, errWord)
-	}
-	return nil
+	return flow.Read(text)
 }
 
 // accept takes sessions until ctx ends. One that fails is the dialler's to count.
@@ -85,7 +73,7 @@ func (a *answering) accept(ctx context.Context, accept func(context.Context) (en
 	for ctx.Err() == nil {
 		session, err := accept(ctx)
 		if err != nil {
-			pause(ctx, dialPause)
+			pause(ctx, DialPause)
 			continue
 		}
 		all.Go(func() {
@@ -103,16 +91,12 @@ func (a *answering) answer(ctx context.Context, session engine.Session) {
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Close() })()
+	f := a.Answer()
 	var ask [askSize]byte
-	if _, err := io.ReadFull(stream, ask[:]); err != nil || string(ask[:len(askMagic)]) != askMagic {
+	if _, err := io.ReadFull(stream, ask[:]); err != nil || f.Read(ask[:]) != nil {
 		return
 	}
-	number := binary.BigEndian.Uint64(ask[len(askMagic):])
-	// Counted first: the dialler may have read it before Write returns.
-	a.done.Add(1)
-	if _, err := stream.Write(binary.BigEndian.AppendUint64(nil, answerTo(number))); err != nil {
-		return
+	if writePending(stream, f) == nil {
+		linger(stream)
 	}
-	a.moved(answerSize)
-	linger(stream)
 }

@@ -29,7 +29,9 @@
 // nothing came, clock.go when it happened. Of a paced exchange paced.go has the plan
 // and what comes out, pacedrun.go drives the flows, pacedbooks.go is the books,
 // pacedflow.go the life of one stream, message.go the wire, latency.go the histogram.
-// handshake.go dials, answering.go answers.
+// Of handshakes handshake.go has the plan, what comes out and the wire, and dials,
+// answering.go answers; handshakedial.go and handshakeanswer.go are the books and the
+// flows of both sides.
 //
 // # Invariants
 //

@@ -2,7 +2,6 @@ package workload
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -66,11 +65,22 @@ const (
 	answerSize   = 8
 )
 
+// errWord says that the peer does not speak this protocol.
+var errWord = errors.New("another word was due")
+
+// checkWord holds what came on the control stream against the word that was due there.
+func checkWord(text []byte, word string) error {
+	if string(text) != word {
+		return fmt.Errorf("the control stream has %q where %q was due: %w", text, word, errWord)
+	}
+	return nil
+}
+
 // answerTo is what is answered to an ask: only who has read it can know.
 func answerTo(ask uint64) uint64 { return scramble(^ask) }
 
-// dialPause is how long a dialler waits after a failure.
-const dialPause = 10 * time.Millisecond
+// DialPause is how long a dialler waits after a failure.
+const DialPause = 10 * time.Millisecond
 
 // Request is the dialler's side. control is a session that is open already and stays
 // so: it says when all is over. dial opens another. Failed sessions are no error; p, which
@@ -83,26 +93,15 @@ func (h Handshake) Request(ctx context.Context, control engine.Session, role Rol
 	if err != nil {
 		return Report{Role: role}, err
 	}
-	d := &dialling{Handshake: h, dial: dial, open: newLatencies(), first: newLatencies()}
-	d.now, d.progress = now, p
-	if p == nil {
-		d.progress = new(Progress)
-	}
+	d := &dialling{HandshakeDialler: NewHandshakeDialler(h, role, now, p), dial: dial}
 	err = d.run(ctx, control)
-	return d.report(role, err), err
+	return d.Report(err), err
 }
 
-// dialling is the state of one call of Handshake.Request.
+// dialling drives a dialler's books over real sessions.
 type dialling struct {
-	Handshake
-	meter
+	*HandshakeDialler
 	dial func(context.Context) (engine.Session, error)
-
-	mu          sync.Mutex
-	asked       uint64
-	result      HandshakeReport
-	wrong       string // an answer that was none
-	open, first latencies
 }
 
 func (d *dialling) run(ctx context.Context, control engine.Session) error {
@@ -112,49 +111,54 @@ func (d *dialling) run(ctx context.Context, control engine.Session) error {
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Close() })()
-	if _, err := stream.Write([]byte(controlMagic)); err != nil {
+	flow := d.Control()
+	if err := writePending(stream, flow); err != nil {
 		return fmt.Errorf("write to the control stream: %w", cause(ctx, err))
 	}
-	start := d.begin()
-	end := start + int64(d.Duration)
+	d.Start()
 	var all sync.WaitGroup
 	for range d.Parallel {
 		all.Go(func() {
-			for d.now() < end && ctx.Err() == nil {
+			for d.More() && ctx.Err() == nil {
 				d.once(ctx)
 			}
 		})
 	}
 	all.Wait()
-	d.result.Elapsed = max(d.Duration, time.Duration(d.last.Load()-start))
+	d.End()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return d.compare(ctx, stream)
+	return d.compare(ctx, stream, flow)
 }
 
 // compare tells the listener that all is over and holds its count against this side's.
 // Where the network is gone by then there is nothing to compare: what was answered was
 // answered.
-func (d *dialling) compare(ctx context.Context, stream engine.Stream) error {
+func (d *dialling) compare(ctx context.Context, stream engine.Stream, flow *DiallerControl) error {
 	patience := time.AfterFunc(d.Bound, func() { stream.Close() })
 	defer patience.Stop()
-	var text [verdictSize]byte
-	_, err := stream.Write([]byte(controlEnd))
+	text := make([]byte, verdictSize)
+	flow.Over()
+	err := writePending(stream, flow)
 	if err == nil {
-		_, err = io.ReadFull(stream, text[:])
+		_, err = io.ReadFull(stream, text)
 	}
 	if err != nil {
 		return context.Cause(ctx)
 	}
-	v, err := parseVerdict(text[:])
-	if err != nil {
-		return err
-	}
-	if v.bytes < d.result.Done*answerSize {
-		return fmt.Errorf("the listener has answered %d sessions, the dialler has read %d answers", v.bytes/answerSize, d.result.Done)
-	}
-	return nil
+	return flow.Read(text)
+}
+
+// writePending writes what a flow has to write.
+func writePending(stream engine.Stream, f interface {
+	Pending() []byte
+	Wrote(n int)
+},
+) error {
+	n, err := stream.Write(f.Pending())
+	f.Wrote(n)
+	return err
 }
 
 // cause prefers the reason why ctx ended, which closed what failed.
@@ -167,25 +171,13 @@ func cause(ctx context.Context, err error) error {
 
 // once opens one session and counts what came of it.
 func (d *dialling) once(ctx context.Context) {
-	began := d.now()
-	opened, answered, err := d.ask(ctx)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case err == nil:
-		d.result.Done++
-		d.open.add(opened - began)
-		d.first.add(answered - began)
-	case ctx.Err() != nil: // not its fault
-	default:
-		d.result.Failed++
-		if d.result.Reason == "" {
-			d.result.Reason = err.Error()
-		}
-		d.mu.Unlock()
-		pause(ctx, dialPause)
-		d.mu.Lock()
+	f := d.Dial()
+	err := d.ask(ctx, f)
+	if err == nil || ctx.Err() != nil { // its end is not the session's fault
+		return
 	}
+	f.Fail(err)
+	pause(ctx, DialPause)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -195,64 +187,36 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// ask opens one session, asks, and returns when it was open and when the answer was
-// there. The session is closed.
-func (d *dialling) ask(ctx context.Context) (opened, answered int64, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.Bound, fmt.Errorf("no answer after %v", d.Bound))
+// ask opens one session, asks, and waits for the answer. The session is closed.
+func (d *dialling) ask(ctx context.Context, f *AskFlow) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.Bound, d.errBound())
 	defer cancel()
 	session, err := d.dial(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("dial: %w", err)
+		return fmt.Errorf("dial: %w", err)
 	}
-	opened = d.now()
+	f.Opened()
 	defer session.Close()
 	stream, err := session.OpenStream(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("open a stream: %w", err)
+		return fmt.Errorf("open a stream: %w", err)
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Close() })()
-	d.mu.Lock()
-	d.asked++
-	number := scramble(d.Seed) + d.asked
-	d.mu.Unlock()
-	text := binary.BigEndian.AppendUint64([]byte(askMagic), number)
-	if _, err := stream.Write(text); err != nil {
-		return 0, 0, fmt.Errorf("ask: %w", cause(ctx, err))
+	if err := writePending(stream, f); err != nil {
+		return fmt.Errorf("ask: %w", cause(ctx, err))
 	}
 	var answer [answerSize]byte
-	n, err := io.ReadAtLeast(stream, answer[:], 1)
-	answered = d.now()
-	if err == nil {
-		_, err = io.ReadFull(stream, answer[n:])
+	for !f.Done() {
+		n, err := stream.Read(answer[:])
+		if err := f.Read(answer[:n]); err != nil {
+			return err
+		}
+		if err != nil && !f.Done() {
+			return fmt.Errorf("wait for the answer: %w", cause(ctx, err))
+		}
 	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("wait for the answer: %w", cause(ctx, err))
-	}
-	if binary.BigEndian.Uint64(answer[:]) != answerTo(number) {
-		d.mu.Lock()
-		d.wrong = fmt.Sprintf("the answer to session %d is wrong", number-scramble(d.Seed))
-		err = errors.New(d.wrong)
-		d.mu.Unlock()
-		return 0, 0, err
-	}
-	d.moved(answerSize)
-	return opened, answered, nil
-}
-
-// report sums up.
-func (d *dialling) report(role Role, err error) Report {
-	r := d.meter.report(role, []StreamReport{{Bytes: d.result.Done * answerSize, Delivered: d.result.Done * answerSize, Intact: d.wrong == "", Reason: d.wrong}}, err)
-	h := d.result
-	h.MaxGap = max(time.Duration(d.gap.Load()), time.Duration(d.start.Load())+h.Elapsed-time.Duration(d.last.Load()))
-	var errs [2]error
-	h.Dial, errs[0] = d.open.summary()
-	h.FirstByte, errs[1] = d.first.summary()
-	if err := errors.Join(errs[:]...); err != nil {
-		r.Intact, r.Reason, r.Error = false, err.Error(), err.Error()
-	}
-	r.Handshake = &h
-	return r
+	return nil
 }
 
 // Serve is the listener's side: it answers the sessions that accept gives until the
@@ -266,12 +230,7 @@ func (h Handshake) Serve(ctx context.Context, control engine.Session, role Role,
 	if err != nil {
 		return Report{Role: role}, err
 	}
-	a := &answering{Handshake: h}
-	a.now, a.progress = now, p
-	if p == nil {
-		a.progress = new(Progress)
-	}
+	a := &answering{NewHandshakeListener(h, role, now, p)}
 	err = a.run(ctx, control, accept)
-	n := a.done.Load() * answerSize
-	return a.report(role, []StreamReport{{Bytes: n, Delivered: n, Intact: true}}, err), err
+	return a.Report(err), err
 }

@@ -52,7 +52,11 @@ func handshakes(t *testing.T, h Handshake, dial func(context.Context) (engine.Se
 func TestHandshakes(t *testing.T) {
 	for _, parallel := range []int{1, 4} {
 		h := Handshake{Seed: 1, Parallel: parallel, Duration: 200 * time.Millisecond, Bound: 5 * time.Second}
+		began := time.Now()
 		d, l, err := handshakes(t, h, nil)
+		if took := time.Since(began); took >= h.Bound {
+			t.Errorf("it took %v: the dialler's last word, or the verdict, went missing", took)
+		}
 		if err != nil || !d.Intact || !l.Intact || d.Handshake == nil {
 			t.Fatalf("%v: dialler %+v, listener %+v", err, d, l)
 		}

@@ -30,9 +30,6 @@ type simulation struct {
 func newSimulation(r *run, arms []arm) (*simulation, error) {
 	s := &simulation{run: r}
 	var errs []error
-	if w := r.Experiment.Workload; w.Kind == topologies.Handshake {
-		return s, fmt.Errorf("a workload of kind %s cannot be simulated: %w: run it in a lab, with --backend auto", w.Kind, engine.ErrUnsupported)
-	}
 	for _, a := range arms {
 		if !slices.Contains(sim.Engines(), a.Engine) {
 			errs = append(errs, fmt.Errorf("%s cannot be simulated, only %s can: %w", a.Engine, strings.Join(sim.Engines(), ", "), engine.ErrUnsupported))
@@ -75,8 +72,12 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 		Bound:       transferBound(w, p.arm.paths, s.Experiment.To, s.Patience),
 	}
 	if w.Timed() {
-		c.Paced = new(pacedOf(w, s.Seed+uint64(p.round)))
 		c.Bound = timedBound(w, s.Patience)
+		if w.Kind == topologies.Handshake {
+			c.Handshake = new(handshakeOf(w, s.Seed+uint64(p.round)))
+		} else {
+			c.Paced = new(pacedOf(w, s.Seed+uint64(p.round)))
+		}
 	}
 	if s.Experiment.From == s.dialler {
 		c.Sender = sim.Client

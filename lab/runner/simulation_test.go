@@ -238,6 +238,32 @@ func TestSimulatedStalls(t *testing.T) {
 	}
 }
 
+// Workloads that go by the clock, in virtual time, by the rules of a lab's.
+func TestSimulatedTimedWorkloads(t *testing.T) {
+	for _, kind := range []string{topologies.RPC, topologies.CBR, topologies.Handshake} {
+		for _, way := range [][2]string{{"server", "client"}, {"client", "server"}} {
+			t.Run(kind+" from "+way[0], func(t *testing.T) {
+				c := timedConfig(t, nil, kind, "tquic@wifi", "tquic@lte")
+				c.Backend, c.Agent = BackendSim, nil
+				c.Experiment.From, c.Experiment.To = way[0], way[1]
+				s, err := Run(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(s.Trials) != 2 {
+					t.Fatalf("%d trials, want 2", len(s.Trials))
+				}
+				for _, trial := range s.Trials {
+					checkTimed4ms(t, kind, trial)
+					if h := trial.Handshake; h != nil && h.Done < 3 {
+						t.Errorf("%v: %d sessions in 600 ms", trial.Arm.Paths, h.Done)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestSimulatedRates(t *testing.T) {
 	c := simConfig(t, "tquic")
 	s := &simulation{run: &run{Config: c, dialler: "client", listener: "server"}}

@@ -136,11 +136,6 @@ func TestTimedRefusals(t *testing.T) {
 	if _, err := Run(t.Context(), c); !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), "which is bulk") {
 		t.Errorf("rpc over iperf3: %v, want engine.ErrUnsupported", err)
 	}
-	c = timedConfig(t, nil, topologies.Handshake, "tquic@wifi")
-	c.Backend = BackendSim
-	if _, err := Run(t.Context(), c); !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), "--backend auto") {
-		t.Errorf("handshake in a simulation: %v, want engine.ErrUnsupported with its hint", err)
-	}
 	c = testConfig(t, &noLab{}, "tcp@wifi")
 	c.Experiment.Workload.Duration = time.Second
 	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "either a duration or bytes") {
