@@ -86,9 +86,14 @@ func (n *Network) disturb(d *direction, p packet) {
 	n.deliver(d, &p)
 }
 
-// deliver hands a packet to its receiver and takes the memory back.
+// deliver hands a packet to its receiver and takes the memory back, or has a router send
+// it on.
 func (n *Network) deliver(d *direction, p *packet) {
 	to, ok := d.destination(n.now, p.to)
+	if next := d.receiver.next(p.to.Addr()); !ok && next != nil {
+		n.forward(d, next, p)
+		return
+	}
 	if !ok || d.receiver.handler == nil {
 		d.counters.Unrouted++
 		p.buffer.Release()

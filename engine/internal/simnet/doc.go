@@ -2,9 +2,10 @@
 // impair packets as emulation's model says, and an event loop that jumps from one
 // event to the next.
 //
-// It is no network stack: datagrams go over one link, from one of its addresses to
-// another; there is no routing, no ICMP and no kernel buffer. It knows nothing of
-// QUIC: a node's Handler is whatever wants datagrams and deadlines.
+// It is no network stack: datagrams go over the link of the address that they come
+// from, and from router to router as their routes say; there is no ICMP and no kernel
+// buffer. It knows nothing of QUIC: a node's Handler is whatever wants datagrams and
+// deadlines.
 //
 // Beyond the model a direction can have Faults (duplicates, flipped bits,
 // reordering, blackouts, an MTU that changes, a NAT that rebinds). They are for
@@ -16,7 +17,7 @@
 // Files: network.go has Network and its event loop, event.go what comes next, start.go
 // the clock of timelines; node.go nodes and Handler, link.go links and what they
 // count, send.go a datagram's way in, hold.go what the model has of it, deliver.go its
-// way out, faults.go what tests do to it, nat.go rebinding, stall.go why a loop gave
+// way out, route.go the routers on it, faults.go what tests do to it, nat.go rebinding, stall.go why a loop gave
 // up, heap.go what events wait in.
 //
 // # Invariants

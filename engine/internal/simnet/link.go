@@ -41,7 +41,7 @@ type LinkConfig struct {
 	// call the network.
 	Dropped func(Way, emulation.Drop)
 	// Addresses of the interface at the first and at the second node, each unique in
-	// the network.
+	// the network. Routers need none.
 	Addresses [2][]netip.Addr
 }
 
@@ -49,6 +49,7 @@ type LinkConfig struct {
 type Link struct {
 	name       string
 	network    *Network
+	ends       [2]*Node
 	directions [2]*direction // by Way
 }
 
@@ -86,7 +87,10 @@ type Counters struct {
 	Spoiled uint64
 	// Delivered to the receiver's handler, duplicates with them.
 	DeliveredPackets, DeliveredBytes uint64
-	// Departed, but for an address that nobody has, or no longer has (a NAT's).
+	// Departed to a router that has sent them on, whatever became of them there.
+	Forwarded uint64
+	// Departed, but for an address that nobody has, or no longer has (a NAT's), or that a
+	// router has no route to.
 	Unrouted uint64
 	// Refused are the changes of the timeline that a patch had made impossible.
 	Refused uint64
@@ -97,7 +101,7 @@ func (n *Network) Connect(a, b *Node, c LinkConfig) (*Link, error) {
 	if c.MTU == 0 {
 		c.MTU = 1500
 	}
-	l := &Link{name: c.Name, network: n}
+	l := &Link{name: c.Name, network: n, ends: [2]*Node{a, b}}
 	errs := []error{n.checkLink(a, b, c)}
 	for _, way := range []Way{Up, Down} {
 		d, err := n.newDirection(c, way)
@@ -140,7 +144,7 @@ func (n *Network) checkLink(a, b *Node, c LinkConfig) error {
 		seen[i.addr] = true
 	}
 	for end, addrs := range c.Addresses {
-		if len(addrs) == 0 {
+		if len(addrs) == 0 && ![]*Node{a, b}[end].router {
 			errs = append(errs, fmt.Errorf("end %d has no address", end))
 		}
 		for _, addr := range addrs {

@@ -20,10 +20,12 @@ type Handler interface {
 	NextTimeout() clock.Time
 }
 
-// Node is one end of links: a host with an address on each.
+// Node is one end of links: a host with an address on each, or a router, which needs none.
 type Node struct {
 	name    string
 	handler Handler // nil: datagrams are dropped as unrouted
+	router  bool
+	routes  []route
 }
 
 // AddNode returns a new node. The name is for errors.

@@ -45,27 +45,42 @@ func (n *Network) Send(now clock.Time, from, to netip.AddrPort, ecn wire.ECN, da
 	}
 	n.Start()
 	d := n.out(from.Addr())
+	if !n.admits(d, from, data) {
+		return
+	}
+	b := n.memory(len(data))
+	p := packet{from: from, to: to, ecn: ecn, buffer: b, data: b.Data[:len(data)]}
+	copy(p.data, data)
+	n.enter(d, p)
+}
+
+// admits reports whether a datagram gets as far as the direction's model, and counts it
+// when not.
+func (n *Network) admits(d *direction, from netip.AddrPort, data []byte) bool {
 	size := len(data) + headers(from.Addr())
 	switch {
 	case d.down:
 		d.counters.BlackedOut++
-		return
+		return false
 	case size > d.mtu || len(data) > largeBuffer:
 		d.counters.TooLarge++
-		return
-	case d.faults != nil && !n.survives(d, size):
-		return
+		return false
 	}
+	return d.faults == nil || n.survives(d, size)
+}
+
+// enter puts a packet that is admitted into the direction's model. Its memory is the
+// network's from now on.
+func (n *Network) enter(d *direction, p packet) {
 	if d.faults != nil {
-		from = d.faults.nat.outside(now, from)
+		p.from = d.faults.nat.outside(n.now, p.from)
 	}
 	n.seq++
-	b := n.memory(len(data))
-	p := packet{from: from, to: to, ecn: ecn, seq: n.seq, buffer: b, data: b.Data[:len(data)]}
-	copy(p.data, data)
+	p.seq = n.seq
+	size := len(p.data) + headers(p.from.Addr())
 	tag := d.flying.put(p)
-	v := d.model.Enqueue(emulation.Time(now), emulation.Packet{
-		Size: emulation.ByteCount(size + ethernetHeader), IPSize: size, Data: tag, ECN: emulation.ECN(ecn),
+	v := d.model.Enqueue(emulation.Time(n.now), emulation.Packet{
+		Size: emulation.ByteCount(size + ethernetHeader), IPSize: size, Data: tag, ECN: emulation.ECN(p.ecn),
 	})
 	if !v.Accepted {
 		d.flying.take(tag).buffer.Release() // no message, even if the link shall send one: QUIC asks for none
