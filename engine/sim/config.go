@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
@@ -33,7 +32,7 @@ func (s Side) String() string {
 	return "server"
 }
 
-// Link joins the two hosts.
+// Link joins the two hosts, or the client and a router that leads on to the server.
 type Link struct {
 	// Name is unique. With the seed it gives the link's randomness, the same as in
 	// another backend.
@@ -46,8 +45,14 @@ type Link struct {
 	// from the first packet on any link.
 	UpTimeline, DownTimeline emulation.Timeline
 	Outages                  []Outage
-	// Client and Server are the interfaces' addresses, unique in the lab.
+	// Client and Server are the addresses of the two hosts' interfaces, of one family. The
+	// client's is the link's alone, the server's that of all links that lead to the server
+	// over the same trunk.
 	Client, Server netip.Addr
+	// Router, unless it is empty, is the node at the other end in the place of the server,
+	// and Through names the trunks from there to the server, in order.
+	Router  string
+	Through []string
 
 	// faults, by simnet.Way, are for this package's tests: no topology has them.
 	faults [2]simnet.Faults
@@ -59,6 +64,8 @@ type Config struct {
 	// after it that answers when that is slow to (Host.Dial), and opens a path over each of
 	// the others as soon as it can.
 	Links []Link
+	// Trunks are what Links lead through, behind routers.
+	Trunks []Trunk
 	// Seed is of everything random in the network and the hosts.
 	Seed uint64
 	// Bulk is the workload. Its Seed is of the data alone.
@@ -95,8 +102,8 @@ type Config struct {
 type Drop struct {
 	emulation.Drop
 	At   time.Duration // virtual, since the beginning
-	Link string
-	Up   bool // from the client to the server
+	Link string        // or trunk
+	Up   bool          // from the client to the server; of a trunk, from its first end to the second
 }
 
 const defaultSetUp = 30 * time.Second
@@ -126,7 +133,10 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("simulate: there is no link"))
 	}
 	for _, l := range c.Links {
-		if Timeless(l.Up, l.Down) {
+		w, err := newWay(l, c.Trunks)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("simulate: %w", err))
+		} else if w.timeless(l) {
 			errs = append(errs, fmt.Errorf("simulate %s: without rate and delay it is as fast as its hosts compute, which takes no time here: give it a rate: %w", l.Name, engine.ErrUnsupported))
 		}
 	}
@@ -150,11 +160,4 @@ func (c Config) workload() error {
 		return c.Handshake.Validate()
 	}
 	return c.Bulk.Validate()
-}
-
-// Timeless reports whether a link with these impairments lets any amount of data
-// through in no time, which no simulation can.
-func Timeless(up, down emulation.Impairments) bool {
-	return slices.ContainsFunc([]emulation.Impairments{up, down}, func(i emulation.Impairments) bool { return i.Rate == 0 }) &&
-		up.Delay+down.Delay == 0
 }

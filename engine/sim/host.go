@@ -152,7 +152,7 @@ func (h *Host) HandleDatagram(now clock.Time, local, remote netip.AddrPort, ecn 
 		return
 	}
 	if r.New {
-		h.add(r.Conn, h.lab.linkOf(local.Addr()))
+		h.add(r.Conn, h.lab.linkOf(local.Addr(), remote.Addr()))
 	}
 	c := h.byProto[r.Conn]
 	if r.Reset {

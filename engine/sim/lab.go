@@ -16,8 +16,9 @@ import (
 
 // LabConfig is what a Lab is made with.
 type LabConfig struct {
-	Links []Link
-	Seed  uint64
+	Links  []Link
+	Trunks []Trunk
+	Seed   uint64
 	// Congestion names both hosts' congestion control. Empty: the engine's default.
 	Congestion string
 	// Paths is how many paths a connection may have at a time, 2 to 16, on both hosts. 0
@@ -46,6 +47,7 @@ type Lab struct {
 
 	network *simnet.Network
 	links   []labLink
+	trunks  []*labTrunk
 	epoch   clock.Time
 }
 
@@ -61,27 +63,12 @@ func NewLab(c LabConfig, client, server Application) (*Lab, error) {
 	l := &Lab{network: simnet.New(c.Seed)}
 	l.epoch = l.network.Now()
 	a, b := l.network.AddNode("client"), l.network.AddNode("server")
-	largest := 0
-	var errs []error
-	for _, k := range c.Links {
-		w, err := l.network.Connect(a, b, simnet.LinkConfig{
-			Name: k.Name, MTU: k.MTU,
-			Impairments: [2]emulation.Impairments{simnet.Up: k.Up, simnet.Down: k.Down},
-			Timelines:   [2]emulation.Timeline{simnet.Up: k.UpTimeline, simnet.Down: k.DownTimeline},
-			Dropped:     l.dropped(k.Name, c.Dropped),
-			Faults:      k.faults,
-			Addresses:   [2][]netip.Addr{{k.Client}, {k.Server}},
-		})
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		l.links = append(l.links, labLink{Link: k, wire: w})
-		errs = append(errs, l.planOutages(k))
-		largest = max(largest, k.payload())
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := l.build(c, a, b); err != nil {
 		return nil, err
+	}
+	largest := 0
+	for _, k := range c.Links {
+		largest = max(largest, k.payload())
 	}
 	id, err := newIdentity(c.Seed, func() time.Time { return calendar.Add(l.Elapsed()) })
 	if err != nil {
@@ -150,36 +137,62 @@ func (l *Lab) Run(ctx context.Context, until time.Duration, stop func() bool) er
 	return err
 }
 
-// Set puts others in the place of a link's impairments from now on, until its
+// Set puts others in the place of a link's or a trunk's impairments from now on, until its
 // timelines change them.
 func (l *Lab) Set(link string, up, down emulation.Impairments) error {
-	k, err := l.link(link)
+	w, err := l.wire(link)
 	if err != nil {
 		return err
 	}
 	whole := func(i emulation.Impairments) emulation.Patch {
 		return emulation.Patch{Fields: emulation.AllFields, Values: i}
 	}
-	return errors.Join(k.wire.Patch(simnet.Up, whole(up)), k.wire.Patch(simnet.Down, whole(down)))
+	return errors.Join(w.Patch(simnet.Up, whole(up)), w.Patch(simnet.Down, whole(down)))
 }
 
-// Counters returns what a link has done so far.
+// Counters returns what a link or a trunk has done so far.
 func (l *Lab) Counters(link string) (LinkCounters, error) {
-	k, err := l.link(link)
+	w, err := l.wire(link)
 	if err != nil {
 		return LinkCounters{}, err
 	}
-	return k.counters(), nil
+	return countersOf(w), nil
 }
 
-// LinkCounters is what a link has done, in frames.
+// counters returns what all links have done, and behind them all trunks.
+func (l *Lab) counters() []LinkCounters {
+	var all []LinkCounters
+	for i := range l.links {
+		all = append(all, countersOf(l.links[i].wire))
+	}
+	for i := range l.trunks {
+		all = append(all, countersOf(l.trunks[i].wire))
+	}
+	return all
+}
+
+func countersOf(w *simnet.Link) LinkCounters {
+	return LinkCounters{Link: w.Name(), Up: w.Counters(simnet.Up).Counters, Down: w.Counters(simnet.Down).Counters}
+}
+
+// wire returns what a link or a trunk is made of.
+func (l *Lab) wire(name string) (*simnet.Link, error) {
+	for i := range l.trunks {
+		if l.trunks[i].Name == name {
+			return l.trunks[i].wire, nil
+		}
+	}
+	k, err := l.link(name)
+	if err != nil {
+		return nil, err
+	}
+	return k.wire, nil
+}
+
+// LinkCounters is what a link or a trunk has done, in frames.
 type LinkCounters struct {
 	Link     string
 	Up, Down emulation.Counters
-}
-
-func (k *labLink) counters() LinkCounters {
-	return LinkCounters{Link: k.Name, Up: k.wire.Counters(simnet.Up).Counters, Down: k.wire.Counters(simnet.Down).Counters}
 }
 
 func (l *Lab) link(name string) (*labLink, error) {
@@ -206,10 +219,16 @@ func (k Link) payload() int {
 	return min(cmp.Or(k.MTU, defaultMTU)-header, maxUDPPayload)
 }
 
-// linkOf returns the name of the link that has the address.
-func (l *Lab) linkOf(addr netip.Addr) string {
+// linkOf returns the name of the link over which packets go between two addresses. A NAT
+// may have changed the client's.
+func (l *Lab) linkOf(a, b netip.Addr) string {
 	for _, k := range l.links {
-		if k.Client == addr || k.Server == addr {
+		if k.Client == a || k.Client == b {
+			return k.Name
+		}
+	}
+	for _, k := range l.links {
+		if k.Server == a || k.Server == b {
 			return k.Name
 		}
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/tquiclab/tquiclab/emulation"
@@ -27,42 +28,45 @@ func (o Outage) validate() error {
 	return nil
 }
 
-// planOutages has a link go down and up. Of two outages at one instant the later in
-// the list is the later in effect.
-func (l *Lab) planOutages(k Link) error {
-	for _, o := range k.Outages {
+// planOutages has a link or a trunk go down and up, as set does it. Of two outages at
+// one instant the later in the list is the later in effect.
+func (l *Lab) planOutages(name string, outages []Outage, set func(down bool)) error {
+	for _, o := range outages {
 		if err := o.validate(); err != nil {
-			return fmt.Errorf("link %s: %w", k.Name, err)
+			return fmt.Errorf("link %s: %w", name, err)
 		}
 	}
 	l.network.OnStart(func() {
 		start := l.Elapsed()
-		for _, o := range k.Outages {
-			l.planOutage(start+o.At, o, k.Name)
+		for _, o := range outages {
+			l.planOutage(start+o.At, o, set)
 		}
 	})
 	return nil
 }
 
-func (l *Lab) planOutage(at time.Duration, o Outage, name string) {
+func (l *Lab) planOutage(at time.Duration, o Outage, set func(down bool)) {
 	l.At(at, func() {
-		if k, err := l.link(name); err == nil {
-			l.setDown(k, o.Down)
-		}
+		set(o.Down)
 		if o.Every == 0 || o.Times == 1 {
 			return
 		}
 		if o.Times > 0 {
 			o.Times--
 		}
-		l.planOutage(at+o.Every, o, name)
+		l.planOutage(at+o.Every, o, set)
 	})
 }
 
-// setDown takes a link's carrier away, or gives it back, at both ends, as a lab does. Both
-// hosts act at once, as a path manager that listens to its kernel does: both give up the
-// link's path, and the client opens it again.
-func (l *Lab) setDown(k *labLink, down bool) {
+// setDown takes the carrier away from one of the client's links, or gives it back, at both
+// ends, as a lab does. The hosts act at once, as a path manager that listens to its kernel
+// does: they give up the link's path, and the client opens it again. At a router nobody
+// does.
+func (l *Lab) setDown(name string, down bool) {
+	k, err := l.link(name)
+	if err != nil {
+		return // it was planned before the link was made, and that failed
+	}
 	k.wire.SetDown(down)
 	if k.down == down {
 		return
@@ -72,8 +76,28 @@ func (l *Lab) setDown(k *labLink, down bool) {
 		c.carrier(l.Client.now(), k)
 		l.Client.touch(c)
 	}
+	if k.Router == "" && down {
+		l.leave(k.Server)
+	}
+}
+
+// setTrunkDown takes the carrier away from a trunk, or gives it back. The server hears of
+// its end, a router acts on nothing.
+func (l *Lab) setTrunkDown(t *labTrunk, down bool) {
+	t.wire.SetDown(down)
+	if t.down == down {
+		return
+	}
+	t.down = down
+	if down {
+		l.leave(t.server...)
+	}
+}
+
+// leave has the server give up what goes over its addresses.
+func (l *Lab) leave(addresses ...netip.Addr) {
 	for _, c := range l.Server.conns {
-		c.leave(l.Server.now(), k)
+		c.leave(l.Server.now(), addresses)
 		l.Server.touch(c)
 	}
 }

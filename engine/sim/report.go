@@ -22,8 +22,8 @@ type Report struct {
 	Clock time.Duration
 	// Stats are the sender's, one of each connection, as they stood at the end.
 	Stats []engine.Stats
-	// Links is what the links did during the transfer, in Config's order; empty when it
-	// never began.
+	// Links is what the links did during the transfer, in Config's order, and behind them
+	// the trunks; empty when it never began.
 	Links []LinkCounters
 	// SetUp is how long the handshakes took, Elapsed how long the transfer, from open
 	// connections to its last event.

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -146,14 +147,11 @@ func (c *Conn) carrier(now clock.Time, k *labLink) {
 	}
 }
 
-// leave is carrier for a server, which opens no paths: it gives up those over a link that
-// has gone down, but for the last one.
-func (c *Conn) leave(now clock.Time, k *labLink) {
-	if !k.down {
-		return
-	}
+// leave is carrier for a server, which opens no paths: it gives up those from addresses
+// whose link has gone down, but for the last one.
+func (c *Conn) leave(now clock.Time, addresses []netip.Addr) {
 	for _, p := range c.proto.Stats().Paths {
-		if p.Local.Addr() == k.Server && p.State == proto.PathActive {
+		if slices.Contains(addresses, p.Local.Addr()) && p.State == proto.PathActive {
 			// An error says that it is the last one.
 			_ = c.proto.ClosePath(now, p.ID, wire.PathUnstableOrPoor)
 		}

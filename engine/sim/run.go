@@ -52,7 +52,7 @@ func (r *run) build() error {
 	}
 	var err error
 	r.lab, err = NewLab(LabConfig{
-		Links: r.Links, Seed: r.Seed, Congestion: r.Congestion, Streams: r.streams(),
+		Links: r.Links, Trunks: r.Trunks, Seed: r.Seed, Congestion: r.Congestion, Streams: r.streams(),
 		Paths: r.paths(), Scheduler: r.Scheduler, NoReinject: r.NoReinject, AskAcks: r.AskAcks,
 		KeepAlive: r.KeepAlive, QLOG: r.QLOG, Dropped: r.Dropped,
 	}, r.sides[Client], r.sides[Server])
@@ -108,7 +108,7 @@ func (r *run) dial() (*Conn, error) {
 // transfer moves the data.
 func (r *run) transfer(ctx context.Context) error {
 	r.began = r.lab.Elapsed()
-	r.start = r.counters()
+	r.start = r.lab.counters()
 	until := time.Duration(0)
 	if r.Bound > 0 {
 		until = r.began + r.Bound
@@ -146,17 +146,9 @@ func (r *run) sample() {
 func (r *run) sender() party   { return r.sides[r.Sender] }
 func (r *run) receiver() party { return r.sides[1-r.Sender] }
 
-func (r *run) counters() []LinkCounters {
-	var all []LinkCounters
-	for i := range r.lab.links {
-		all = append(all, r.lab.links[i].counters())
-	}
-	return all
-}
-
 // moved returns what the links did since the transfer began.
 func (r *run) moved() []LinkCounters {
-	all := r.counters()
+	all := r.lab.counters()
 	for i := range r.start {
 		all[i] = all[i].since(r.start[i])
 	}

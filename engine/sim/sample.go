@@ -14,8 +14,8 @@ const sampleEvery = 100 * time.Millisecond
 type Sample struct {
 	At       time.Duration // since the transfer began
 	Received int64         // payload bytes, in order and checked
-	// Links is what the links did since the transfer began, in Config's order. It is
-	// the receiver's to keep.
+	// Links is what the links did since the transfer began, in Config's order, and behind
+	// them the trunks. It is the receiver's to keep.
 	Links []LinkCounters
 	// Stats is what the sender's connections say of themselves, one each.
 	Stats []engine.Stats

@@ -45,7 +45,7 @@ func (c *Conn) addStats(out *engine.Stats, p proto.PathStats) {
 
 // linkOf returns the name of the link that a path goes over.
 func (c *Conn) linkOf(p proto.PathStats) string {
-	if name := c.host.lab.linkOf(p.Local.Addr()); name != "" {
+	if name := c.host.lab.linkOf(p.Local.Addr(), p.Remote.Addr()); name != "" {
 		return name
 	}
 	return c.link

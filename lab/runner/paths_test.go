@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -207,11 +209,144 @@ func TestDropsOfPaths(t *testing.T) {
 	}
 }
 
-func TestSimulationRefusesRouters(t *testing.T) {
+// simBonding is a run in virtual time of tquic over all paths and over each alone.
+func simBonding(t *testing.T, top topologies.Topology, from, to string) Config {
+	t.Helper()
 	c := simConfig(t, "tquic")
-	c.Topology = bottleneck()
+	c.Topology, c.Engines, c.Baseline = top, engine.NewRegistry(bonding{}), true
+	c.Experiment.From, c.Experiment.To = from, to
+	c.Experiment.Workload.Bytes = 4 << 20
+	return c
+}
+
+// Paths through routers in virtual time are those of a lab: shares, packets and drops
+// of each, whichever way the links are written and the data goes.
+func TestSimulatedPaths(t *testing.T) {
+	narrow := bottleneck()
+	narrow.Links[2].Down.Loss, narrow.Links[2].Up.Loss = 0.005, 0.02
+	turned := routed("client", "server", "isp router", "a: isp client", "b: client isp", "wan: server isp")
+	turned.Links[2].Down.Loss, turned.Links[2].Up.Loss = 0.02, 0.005
+	apart := routed("client", "server", "r router", "q router", "a: client r", "b: client q", "x: r server", "y: q server")
+	tests := []struct {
+		name     string
+		t        topologies.Topology
+		from, to string
+		drops    map[string]float64 // about how many of the packets over wan are lost; nil: it is no wan
+	}{
+		{"a shared bottleneck, down", narrow, "server", "client", map[string]float64{"server": 0.005}},
+		{"a shared bottleneck, up", narrow, "client", "server", map[string]float64{"client": 0.02}},
+		{"written the other way, down", turned, "server", "client", map[string]float64{"server": 0.005}},
+		{"written the other way, up", turned, "client", "server", map[string]float64{"client": 0.02}},
+		{"two ways through two routers, down", apart, "server", "client", nil},
+		{"two ways through two routers, up", apart, "client", "server", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := simBonding(t, tt.t, tt.from, tt.to)
+			s, err := Run(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(s.Trials) != 3 {
+				t.Fatalf("%d trials, want 3", len(s.Trials))
+			}
+			for _, trial := range s.Trials {
+				checkPaths(t, trial, trial.Arm.Paths, c.Experiment.Workload.Bytes)
+				if limit := 40e6; tt.drops != nil && trial.GoodputBPS > limit {
+					t.Errorf("goodput %v through one link of 40 Mbit/s", trial.GoodputBPS)
+				}
+				if tt.drops != nil {
+					checkWanDrops(t, trial, tt.drops[tt.from])
+				}
+			}
+		})
+	}
+}
+
+// checkWanDrops wants about that part of the data to be lost at random on the link wan.
+func checkWanDrops(t *testing.T, trial results.Trial, part float64) {
+	t.Helper()
+	for _, p := range trial.Paths {
+		reason, sent := "loss", p.SentPackets
+		if len(trial.Paths) > 1 {
+			reason = "loss on shared wan"
+			sent = trial.Paths[0].SentPackets + trial.Paths[1].SentPackets
+			if p.LostPackets != nil {
+				t.Errorf("%s: %d packets are its losses, although it shares the link that drops", p.Link, *p.LostPackets)
+			}
+		} else if p.LostPackets == nil {
+			t.Errorf("%s: its losses are unknown, although it has the link alone", p.Link)
+		}
+		if n := float64(p.Drops[reason]); n < part*float64(sent)/2 || n > part*float64(sent)*2 {
+			t.Errorf("%v, %s: drops %v of %d packets, want about %v by %q", trial.Arm.Paths, p.Link, p.Drops, sent, part*float64(sent), reason)
+		}
+	}
+}
+
+// The series have both hosts' interfaces, and the drops of a link behind a router by the
+// topology's name of the direction.
+func TestSimulatedSeriesOfRoutedPaths(t *testing.T) {
+	top := routed("client", "server", "isp router", "a: client isp", "b: client isp", "wan: server isp")
+	top.Links[2].Up.Loss, top.Links[2].Down.Loss = 0.05, 0.05
+	c := simBonding(t, top, "server", "client")
+	c.Drops, c.Baseline = true, false
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	read := func(name string) string {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(c.Folder.Dir(), "series", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	series := read("1-1-tquic.jsonl")
+	for _, i := range []string{`"node":"client","link":"a"`, `"node":"client","link":"b"`, `"node":"server","link":"wan"`} {
+		if !strings.Contains(series, i) {
+			t.Errorf("the series have no line of %s: %.300s", i, series)
+		}
+	}
+	if strings.Contains(series, `"node":"isp"`) || strings.Contains(series, `"node":"client","link":"wan"`) || strings.Contains(series, `"node":"server","link":"a"`) {
+		t.Error("the series have interfaces that no host has")
+	}
+	drops := read("1-1-tquic-drops.jsonl")
+	up, down := strings.Count(drops, `"link":"wan","way":"up"`), strings.Count(drops, `"link":"wan","way":"down"`)
+	if down == 0 || up < 2*down {
+		t.Errorf("%d drops on wan's way up, %d on its way down; want many of the data, which goes up, and some of the acknowledgements", up, down)
+	}
+}
+
+// Timelines and outages of a link behind a router play as in a lab.
+func TestSimulatedEventsBehindARouter(t *testing.T) {
+	top := routed("client", "server", "r router", "a: client r", "wan: r server")
+	plain := simBonding(t, top, "server", "client")
+	s, err := Run(t.Context(), plain)
+	if err != nil || !s.Trials[0].OK() || s.Trials[0].StallMaxMS > 200 {
+		t.Fatalf("%v, %+v; want a transfer without a stop", err, s.Trials)
+	}
+	for _, tt := range []struct {
+		from, to string
+		kind     topologies.EventKind
+		way      string
+	}{
+		{"server", "client", topologies.EventBlackhole, "down"},
+		{"client", "server", topologies.EventBlackhole, "up"},
+		{"server", "client", topologies.EventDown, ""},
+	} {
+		top.Events = []topologies.Event{{At: 200 * time.Millisecond, Kind: tt.kind, Link: "wan", Way: tt.way, For: 300 * time.Millisecond}}
+		s, err := Run(t.Context(), simBonding(t, top, tt.from, tt.to))
+		if err != nil || !s.Trials[0].OK() || s.Trials[0].StallMaxMS < 280 {
+			t.Errorf("%v %s: %v, %+v; want a stop of 280 ms or more", tt.kind, tt.way, err, s.Trials)
+		}
+	}
+}
+
+func TestSimulationRefusesNATs(t *testing.T) {
+	c := simConfig(t, "tquic")
+	c.Topology = routed("server", "client", "home nat lan", "wan: server home", "lan: client home")
 	_, err := Run(t.Context(), c)
-	if !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), "goes through isp") || !strings.Contains(err.Error(), "--backend auto") {
+	if !errors.Is(err, engine.ErrUnsupported) || !strings.Contains(err.Error(), "goes through home, a NAT") || !strings.Contains(err.Error(), "--backend auto") {
 		t.Errorf("Run = %v, want engine.ErrUnsupported, the reason and the way out", err)
 	}
 }

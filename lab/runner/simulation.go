@@ -84,53 +84,13 @@ func (s *simulation) config(p planned) (sim.Config, error) {
 	}
 	var errs []error
 	for _, path := range p.arm.paths {
-		link, err := s.link(path)
-		errs = append(errs, err)
-		c.Links = append(c.Links, link)
+		errs = append(errs, s.simulable(path))
+		c.Links = append(c.Links, s.link(path))
+	}
+	for _, t := range p.arm.trunks() {
+		c.Trunks = append(c.Trunks, s.trunk(t))
 	}
 	return c, errors.Join(errs...)
-}
-
-// link turns a path of one link into one whose up leads from the dialler to the
-// listener.
-func (s *simulation) link(p topologies.Path) (sim.Link, error) {
-	if len(p.Links) > 1 {
-		between := strings.Join(p.Nodes[1:len(p.Nodes)-1], ", ")
-		return sim.Link{}, fmt.Errorf("the path over %s goes through %s, and only links that join the two hosts can be simulated: %w: run it in a lab, with --backend auto", p.Name, between, engine.ErrUnsupported)
-	}
-	return sim.Link{
-		Name: p.Name, MTU: p.MTU(), Client: p.Local, Server: p.Remote,
-		Up: p.Toward(0, s.listener), Down: p.Toward(0, s.dialler),
-		UpTimeline:   s.Topology.Timeline(p.Name, p.Way(0)),
-		DownTimeline: s.Topology.Timeline(p.Name, p.BackWay(0)),
-		Outages:      s.outages(p.Name),
-	}, nil
-}
-
-// outages returns when the topology's events take a link's carrier away and give it
-// back.
-func (s *simulation) outages(link string) []sim.Outage {
-	var outages []sim.Outage
-	for _, o := range s.Topology.Operations() {
-		if o.Link == link && (o.Kind == topologies.EventDown || o.Kind == topologies.EventUp) {
-			outages = append(outages, sim.Outage{At: o.At, Every: o.Every, Times: o.Times, Down: o.Kind == topologies.EventDown})
-		}
-	}
-	return outages
-}
-
-// way names the direction of a drop as the topology does.
-func (s *simulation) way(a arm, d sim.Drop) string {
-	for _, p := range a.paths {
-		switch {
-		case p.Name != d.Link:
-		case d.Up:
-			return p.Way(0)
-		default:
-			return p.BackWay(0)
-		}
-	}
-	return ""
 }
 
 // trial implements venue.
@@ -166,7 +126,7 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simu
 	}
 	var before sampler.Sample
 	c.Sample = func(v sim.Sample) {
-		at := s.sample(v, before)
+		at := s.sample(m.arm, v, before)
 		before = at
 		sink(at, v.Received, v.Stats)
 	}
@@ -181,11 +141,11 @@ func (s *simulation) simulate(ctx context.Context, m *measurement, dropped *simu
 		m.clockTMS = new(ms(report.Clock))
 	}
 	if len(report.Links) > 0 {
-		m.totals = s.totals(report.Links)
+		m.totals = s.totals(m.arm, report.Links)
 	}
-	for i, p := range m.arm.paths {
-		if l := p.Links[0]; l.Impaired() && i < len(report.Links) {
-			m.wires = append(m.wires, s.wire(l, report.Links[i]))
+	for i, c := range m.arm.simulated() {
+		if c.link().Impaired() && i < len(report.Links) {
+			m.wires = append(m.wires, wireOf(c, report.Links[i]))
 		}
 	}
 	return err
@@ -201,12 +161,16 @@ func (s *simulation) show(p planned, at sampler.Sample, received int64) {
 	}
 }
 
-// totals returns what the interfaces at both ends would have counted.
-func (s *simulation) totals(links []sim.LinkCounters) sampler.Totals {
+// totals returns what the interfaces at both ends of the arm's paths would have counted.
+func (s *simulation) totals(a arm, links []sim.LinkCounters) sampler.Totals {
 	t := sampler.Totals{}
-	for _, l := range links {
-		t[sampler.Interface{Node: s.dialler, Link: l.Link}] = ends(l.Up, l.Down)
-		t[sampler.Interface{Node: s.listener, Link: l.Link}] = ends(l.Down, l.Up)
+	for i, c := range a.simulated() {
+		if c.path.Nodes[c.at] == s.dialler {
+			t[sampler.Interface{Node: s.dialler, Link: links[i].Link}] = ends(links[i].Up, links[i].Down)
+		}
+		if c.path.Nodes[c.at+1] == s.listener {
+			t[sampler.Interface{Node: s.listener, Link: links[i].Link}] = ends(links[i].Down, links[i].Up)
+		}
 	}
 	return t
 }
@@ -220,14 +184,17 @@ func ends(out, in emulation.Counters) sampler.Counters {
 }
 
 // sample makes a sampler's sample of a simulated one.
-func (s *simulation) sample(v sim.Sample, before sampler.Sample) sampler.Sample {
+func (s *simulation) sample(a arm, v sim.Sample, before sampler.Sample) sampler.Sample {
 	out := sampler.Sample{At: v.At, Rates: map[sampler.Interface]sampler.Rates{}}
-	t := s.totals(v.Links)
+	t := s.totals(a, v.Links)
 	seconds := (v.At - before.At).Seconds()
 	i := 0
 	for _, l := range v.Links {
 		for _, node := range []string{s.Experiment.From, s.Experiment.To} {
 			at := sampler.Interface{Node: node, Link: l.Link}
+			if _, ends := t[at]; !ends {
+				continue // at a router
+			}
 			r := sampler.Record{T: float64(v.At.Microseconds()) / 1e3, Interface: at, Counters: t[at]}
 			moved := r.Counters
 			if i < len(before.Records) {
@@ -241,11 +208,11 @@ func (s *simulation) sample(v sim.Sample, before sampler.Sample) sampler.Sample 
 	return out
 }
 
-// wire returns what the wire in the middle of the link would have counted, turned
-// back to the topology's directions.
-func (s *simulation) wire(l topologies.Link, c sim.LinkCounters) lab.WireStatus {
-	w := lab.WireStatus{Link: l.Name, Up: directionStatus(c.Up), Down: directionStatus(c.Down)}
-	if l.End(s.dialler) == 1 {
+// wireOf returns what the wire in the middle of the link would have counted, turned back
+// to the topology's directions.
+func wireOf(c crossed, counted sim.LinkCounters) lab.WireStatus {
+	w := lab.WireStatus{Link: c.link().Name, Up: directionStatus(counted.Up), Down: directionStatus(counted.Down)}
+	if c.up() == "down" {
 		w.Up, w.Down = w.Down, w.Up
 	}
 	return w

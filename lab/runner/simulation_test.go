@@ -274,8 +274,9 @@ func TestSimulatedRates(t *testing.T) {
 			Down: emulation.Counters{ArrivedBytes: down, DepartedBytes: down / 2},
 		}}
 	}
-	first := s.sample(sim.Sample{At: time.Second, Links: links(1000, 50_000)}, sampler.Sample{})
-	second := s.sample(sim.Sample{At: 3 * time.Second, Links: links(3000, 250_000)}, first)
+	a := arm{paths: c.Topology.Paths("client", "server")[:1]}
+	first := s.sample(a, sim.Sample{At: time.Second, Links: links(1000, 50_000)}, sampler.Sample{})
+	second := s.sample(a, sim.Sample{At: 3 * time.Second, Links: links(3000, 250_000)}, first)
 	client := sampler.Interface{Node: "client", Link: "lte"}
 	if got, want := first.Rates[client], (sampler.Rates{Rx: 200_000, Tx: 8000}); got != want {
 		t.Errorf("the client's rates in the first second: %+v, want %+v", got, want)
