@@ -41,6 +41,7 @@
 // Hosts compute in no time: CPU time, memory and allocations do not exist here and
 // stay zero. So a link without rate and delay cannot be simulated; it is as fast as
 // its hosts. Socket buffers never overflow, and a train of datagrams reaches its
-// link at one instant. An engine is simulated that has its protocol core apart from
+// link at one instant. There is no NAT, and a router is nothing but the models of its
+// links, one behind the other. An engine is simulated that has its protocol core apart from
 // its I/O: tquic alone (Engines).
 package sim
