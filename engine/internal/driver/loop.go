@@ -185,7 +185,7 @@ func (c *Conn) handleEvent(ev proto.Event) {
 	case proto.DatagramReceived:
 		c.datagramIn.set()
 		return
-	case proto.PathValidated, proto.PathFailed, proto.PathRecovered, proto.PathClosed, proto.PathsAvailable:
+	case proto.PathOpened, proto.PathValidated, proto.PathFailed, proto.PathRecovered, proto.PathClosed, proto.PathsAvailable:
 		c.notePath(ev)
 		return
 	case proto.PathChanged:

@@ -84,13 +84,21 @@ func (c *Conn) openPath(local, remote netip.AddrPort) (wire.PathID, error) {
 		return 0, c.err
 	}
 	id, err := c.core.OpenPath(c.now(), local, remote)
-	for i := range c.paths.own {
-		if o := &c.paths.own[i]; err == nil && o.local == local {
-			o.path, o.until = id, clock.Never // it was about to be closed
-		}
+	if err == nil {
+		c.keepSocket(id, local)
 	}
 	c.changedPaths()
 	return id, err
+}
+
+// keepSocket has the socket at local, which was about to be closed if it is one of the
+// connection's own, serve another path. mu is held.
+func (c *Conn) keepSocket(id wire.PathID, local netip.AddrPort) {
+	for i := range c.paths.own {
+		if o := &c.paths.own[i]; o.local == local {
+			o.path, o.until = id, clock.Never
+		}
+	}
 }
 
 // ClosePath abandons a path: see proto.
@@ -148,7 +156,10 @@ func (c *Conn) notePath(ev proto.Event) {
 	p.events = append(p.events, ev)
 	p.changed.set()
 	c.local, c.remote = c.core.Addresses()
-	if ev.Kind == proto.PathClosed {
+	switch ev.Kind {
+	case proto.PathOpened:
+		c.keepSocket(ev.Path, ev.Local)
+	case proto.PathClosed:
 		c.notePathClosed(ev)
 	}
 }

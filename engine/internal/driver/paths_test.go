@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/udpio"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -180,6 +181,40 @@ func TestPathSockets(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("after the connection the sockets are %v, want the first one", sockets())
 		}
+	}
+}
+
+// Both sides close another path at the same time: the client's new one has the socket of the
+// one that the server closed.
+func TestBothSidesClosePaths(t *testing.T) {
+	r, second := newPathRig(t, proto.Config{})
+	client, server := r.connect()
+	r.stream(client, server)
+	id := r.openPath(client, server, second)
+	for _, c := range []*Conn{client, server} {
+		c.mu.Lock() // neither hears of the other's
+	}
+	for c, which := range map[*Conn]wire.PathID{client: 0, server: id} {
+		if err := c.core.ClosePath(c.now(), which, wire.ApplicationAbandonPath); err != nil {
+			t.Error(err)
+		}
+		c.changedPaths()
+	}
+	client.mu.Unlock()
+	server.mu.Unlock()
+	const next = 2
+	r.awaitPath(client, next, proto.PathActive)
+	r.awaitPath(server, next, proto.PathActive)
+	r.stream(client, server)
+	client.mu.Lock()
+	own := client.paths.own[0]
+	client.mu.Unlock()
+	if p := findPath(client.Stats().Paths, next); p.Local != own.local || own.path != next || own.until != clock.Never {
+		t.Errorf("the path is %+v, its socket %+v", p, own)
+	}
+	events, _ := client.TakePathEvents()
+	if !slices.ContainsFunc(events, func(ev proto.Event) bool { return ev.Kind == proto.PathOpened && ev.Path == next }) {
+		t.Errorf("the events are %+v", events)
 	}
 }
 

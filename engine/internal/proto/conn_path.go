@@ -199,13 +199,11 @@ func (c *Conn) pathTimeout(now clock.Time, p *path) {
 		return
 	}
 	if p.state == PathValidating {
-		if len(c.open) == 1 {
-			c.fail(now, wire.Errorf(wire.NoViablePath, "the only path cannot be validated"))
-			return
-		}
 		// draft-ietf-quic-multipath-21, section 3.1: a path that cannot be validated MUST NOT be
 		// used, and MUST be closed explicitly, since its ID is consumed.
-		c.abandon(now, p, wire.PathUnstableOrPoor)
+		if err := c.lose(now, p, wire.PathUnstableOrPoor, "the only path cannot be validated"); err != nil {
+			c.fail(now, err)
+		}
 		return
 	}
 	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
