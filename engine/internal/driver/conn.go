@@ -242,13 +242,23 @@ func (c *Conn) Rebind(local netip.AddrPort) error {
 	return nil
 }
 
-// Close ends the connection with an application's error code and reason, and tells
-// the peer, whose late packets are answered for a while: see Gone. Idempotent.
+// Close ends the connection with an application's error code and reason. It returns when
+// the peer was told, whose late packets are answered for a while: see Gone. The trace has all
+// up to then. Idempotent.
 func (c *Conn) Close(code uint64, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.core.Close(c.now(), code, reason)
 	c.settle(closeTrains)
+	if c.sending {
+		for c.sending {
+			c.sent.Wait()
+		}
+		c.flush(closeTrains) // whoever sent may have left it to the connection's goroutine
+	}
+	if t, ok := c.core.Tracer().(interface{ Flush() error }); ok && !c.finished() {
+		_ = t.Flush() // as in finish
+	}
 }
 
 // abort ends the connection's goroutine. The sockets are closed.
@@ -269,15 +279,6 @@ func (c *Conn) finish() {
 	c.wakeUp() // a timer that was set before ends nothing any more
 	if t, ok := c.core.Tracer().(io.Closer); ok {
 		_ = t.Close() // a trace that cannot be written must not harm what it traces
-	}
-}
-
-// waitSent waits until nobody sends.
-func (c *Conn) waitSent() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.sending {
-		c.sent.Wait()
 	}
 }
 

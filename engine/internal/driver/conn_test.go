@@ -46,6 +46,44 @@ func TestCloseIsSeen(t *testing.T) {
 	r.await(server.Gone())
 }
 
+// When Close returns the peer was told, though somebody else was sending and left the rest to
+// the connection's goroutine.
+func TestCloseHasToldThePeer(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	client, server := r.connect()
+	r.stream(client, server)
+	settle() // until all is acknowledged
+	client.mu.Lock()
+	for client.sending {
+		client.sent.Wait()
+	}
+	client.sending = true
+	client.mu.Unlock()
+	closed := make(chan struct{})
+	go func() {
+		client.Close(5, "enough")
+		close(closed)
+	}()
+	settle()
+	select {
+	case <-closed:
+		t.Error("Close returned before the peer could be told")
+	default:
+	}
+	client.mu.Lock()
+	client.sending = false
+	client.sent.Broadcast()
+	client.mu.Unlock()
+	r.await(closed)
+	client.mu.Lock()
+	if client.core.AppendTransmit(client.now(), &proto.Transmit{Buf: make([]byte, 0, 1500)}) {
+		t.Error("Close returned and the peer is still to be told")
+	}
+	client.mu.Unlock()
+	r.await(server.Done())
+	wantApplication(t, server.Err(), 5, true)
+}
+
 // With room for two streams, others wait until one is over.
 func TestOpenStreamWaits(t *testing.T) {
 	r := newRig(t, "127.0.0.1:0", proto.Config{MaxBidiStreams: 2, MaxUniStreams: -1})

@@ -321,7 +321,6 @@ func (e *Endpoint) Close() error {
 	e.mu.Unlock()
 	for _, c := range conns {
 		c.Close(0, "the endpoint was closed")
-		c.waitSent()
 	}
 	e.mu.Lock()
 	err := e.shut()
