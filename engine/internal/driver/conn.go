@@ -230,18 +230,6 @@ func (c *Conn) Ping() {
 	c.requestSend()
 }
 
-// Rebind moves a client's connection to another of the endpoint's addresses.
-func (c *Conn) Rebind(local netip.AddrPort) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.core.Rebind(c.now(), local); err != nil {
-		return err
-	}
-	c.local = local
-	c.wakeUp()
-	return nil
-}
-
 // Close ends the connection with an application's error code and reason. It returns when
 // the peer was told, whose late packets are answered for a while: see Gone. The trace has all
 // up to then. Idempotent.

@@ -41,7 +41,7 @@ func TestCloseIsSeen(t *testing.T) {
 	_, err = client.ReceiveDatagram(r.ctx)
 	wantApplication(t, err, 77, false)
 	wantApplication(t, client.UpdateKeys(), 77, false)
-	wantApplication(t, client.Rebind(r.client.LocalAddr()), 77, false)
+	wantApplication(t, client.Rebind(0, r.client.LocalAddr()), 77, false)
 	r.await(client.Gone())
 	r.await(server.Gone())
 }
@@ -297,7 +297,7 @@ func TestRebind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for err := client.Rebind(at); err != nil; err = client.Rebind(at) {
+	for err := client.Rebind(0, at); err != nil; err = client.Rebind(0, at) {
 		if client.Err() != nil || r.ctx.Err() != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +343,7 @@ func TestRebindWithoutData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r.ctx.Err() == nil && client.Rebind(at) != nil {
+	for r.ctx.Err() == nil && client.Rebind(0, at) != nil {
 		time.Sleep(time.Millisecond) // no spare connection ID yet
 	}
 	for end := time.Now().Add(10 * time.Second); r.client.Sockets()[1].Counters.ReceivedTrains == 0; time.Sleep(time.Millisecond) {

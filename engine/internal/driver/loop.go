@@ -189,7 +189,7 @@ func (c *Conn) handleEvent(ev proto.Event) {
 		c.notePath(ev)
 		return
 	case proto.PathChanged:
-		c.local, c.remote = ev.Local, ev.Remote
+		c.local, c.remote = c.core.Addresses()
 	case proto.HandshakeConfirmed:
 		finish(c.confirmed)
 	case proto.Closed:

@@ -232,8 +232,14 @@ func (c *Conn) Tracer() Tracer { return c.tracer }
 // Side returns which side the connection is.
 func (c *Conn) Side() wire.Perspective { return c.side }
 
-// Addresses returns the two addresses in use.
-func (c *Conn) Addresses() (local, remote netip.AddrPort) { return c.path0.local, c.path0.tuple.remote }
+// Addresses returns the two addresses of the first path that is open.
+func (c *Conn) Addresses() (local, remote netip.AddrPort) {
+	p := c.path0
+	if len(c.open) > 0 {
+		p = c.open[0]
+	}
+	return p.local, p.tuple.remote
+}
 
 // OriginalID returns the destination connection ID of the client's first packet:
 // the name of the connection that both sides know.

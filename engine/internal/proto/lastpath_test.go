@@ -120,7 +120,7 @@ func TestLastPathIsNotClosed(t *testing.T) {
 		if s.conn.err != nil || len(s.conn.open) != 1 {
 			t.Fatalf("%v: ended with %v", side, s.conn.err)
 		}
-		if err := s.conn.Rebind(s.now(), clientSat); err == nil {
+		if err := s.conn.Rebind(s.now(), 0, clientSat); err == nil {
 			t.Errorf("%v: a path that is over was moved", side)
 		}
 	}
