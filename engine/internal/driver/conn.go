@@ -18,7 +18,8 @@ import (
 // Conn is a connection that runs. Its methods are safe for concurrent use. Once it
 // is over they return the reason, as proto says it.
 type Conn struct {
-	e *Endpoint
+	e       *Endpoint
+	dialled netip.AddrPort // a client's: the server's address, whose tokens it gets
 
 	complete  chan struct{} // closed when the handshake is complete here
 	confirmed chan struct{} // and confirmed
@@ -63,6 +64,7 @@ func newConn(e *Endpoint, core *proto.Conn) *Conn {
 		paths: paths{changed: newSignal()},
 	}
 	c.local, c.remote = core.Addresses()
+	c.dialled = c.remote
 	c.sent.L = &c.mu
 	return c
 }

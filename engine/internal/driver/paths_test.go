@@ -246,6 +246,45 @@ func TestRebindPath(t *testing.T) {
 	}
 }
 
+// The newest token of a server is kept under the address that was dialled, whatever path it
+// came on and whatever has become of the first one.
+func TestTokenIsTheNewest(t *testing.T) {
+	r, second := newPathRig(t, proto.Config{})
+	var token []byte
+	next := func() {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			r.client.mu.Lock()
+			got, n := r.client.tokens[r.remote()], len(r.client.tokens)
+			r.client.mu.Unlock()
+			if n == 1 && len(got) > 0 && !bytes.Equal(got, token) {
+				token = got
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d tokens, and no new one of %v", n, r.remote())
+			}
+		}
+	}
+	client, server := r.connect()
+	r.stream(client, server)
+	next()
+	id := r.openPath(client, server, second)
+	next()
+	if err := client.ClosePath(0, wire.ApplicationAbandonPath); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitPath(server, 0, proto.PathClosing)
+	pc, err := net.ListenPacket("udp4", "127.0.0.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.RebindTo(id, pc.(*net.UDPConn)); err != nil {
+		t.Fatal(err)
+	}
+	next()
+}
+
 // Both sides close another path at the same time: the client's new one has the socket of the
 // one that the server closed.
 func TestBothSidesClosePaths(t *testing.T) {

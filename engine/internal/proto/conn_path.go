@@ -178,6 +178,7 @@ func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 		return false
 	}
 	p.amp.validate()
+	c.proved(now, p.tuple.remote.Addr())
 	p.det.AmplificationLifted()
 	if _, full := p.challenge.passed(); !full {
 		// RFC 9000, section 8.2.1: after a challenge in a small datagram MUST come one of 1200

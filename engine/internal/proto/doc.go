@@ -9,7 +9,7 @@
 // Files, by subject:
 //
 //   - what the owner sees: api.go, config.go, conn.go, endpoint.go,
-//     endpoint_accept.go, events.go, trace.go, trace_multipath.go, conn_stats.go;
+//     endpoint_accept.go, addresstoken.go, events.go, trace.go, trace_multipath.go, conn_stats.go;
 //   - a datagram comes in: conn_recv.go takes it apart and opens its packets,
 //     conn_frames.go its frames, conn_ack.go settles what was sent, conn_crypto.go
 //     and cryptostream.go talk to TLS, keys.go holds the keys;
