@@ -125,6 +125,7 @@ func (c *Conn) RebindTo(id wire.PathID, socket *net.UDPConn) error {
 // rebind: mu is held.
 func (c *Conn) rebind(id wire.PathID, local netip.AddrPort) error {
 	if err := c.core.Rebind(c.now(), id, local); err != nil {
+		c.requestSend() // PATH_CIDS_BLOCKED, perhaps
 		return err
 	}
 	c.leaveSockets(id, local)

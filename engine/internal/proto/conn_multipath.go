@@ -174,6 +174,7 @@ func (c *Conn) handlePathNewID(f wire.NewConnectionID) error {
 	if err := p.peer.handleNew(f); err != nil {
 		return err
 	}
+	p.missing = 0
 	c.tellAvailable(p)
 	return nil
 }
@@ -304,9 +305,9 @@ func (c *Conn) pathFrameLost(r frameRef) {
 		m.maxQueued = m.maxQueued || r.off == uint64(m.localMax)
 	case r.kind == refPathsBlocked && m.blocked.state == frameSent && m.blocked.value == r.off && m.starved:
 		m.blocked.state = frameQueued
-	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && uint32(m.cidsOf) == r.n && m.starved:
-		m.cids.state = frameQueued
 	case p == nil:
+	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && m.cidsOf == p.id && len(p.peer.spare) == 0:
+		m.cids.state = frameQueued
 	case r.kind == refPathAbandon && p.abandonment.frame == frameSent:
 		p.abandonment.frame = frameQueued
 	case r.kind == refPathStatus && r.off+1 == p.status.next && p.status.state == frameSent && p.state != PathClosing:

@@ -41,6 +41,7 @@ func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, m
 		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
 		// there (section 9.3).
 		if _, ok := p.peer.next(); !ok {
+			c.askForIDs(p)
 			return
 		}
 	}
@@ -125,6 +126,7 @@ func (c *Conn) Rebind(now clock.Time, id wire.PathID, local netip.AddrPort) erro
 	}
 	if _, ok := p.peer.next(); !ok { // of the same path
 		// RFC 9000, section 9.5: an ID MUST NOT be used on two paths.
+		c.askForIDs(p)
 		return fmt.Errorf("migrate: the server has given no spare connection ID for path %d: try again later", id)
 	}
 	p.previous = p.tuple

@@ -17,7 +17,7 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	t := min(
 		c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(), c.keys.earlyUntil.OrNever(),
-		c.multi.rescue.next.OrNever(),
+		c.multi.rescue.next.OrNever(), c.multi.missing.OrNever(),
 	)
 	for _, p := range c.open {
 		t = min(t, c.pathDeadline(p))
@@ -96,6 +96,7 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 		}
 	}
 	c.rescueTimeout(now)
+	c.missingTimeout(now)
 	c.lingerTimeout(now)
 }
 

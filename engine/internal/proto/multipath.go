@@ -73,10 +73,7 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 		// have given one for it.
 		if len(p.issued.ids) == 0 || !p.peer.begin() {
 			m.starved = true
-			if m.cidsOf != p.id {
-				m.cids = blockedFrame{}
-			}
-			m.cids, m.cidsOf = m.cids.ask(p.peer.expected()), p.id
+			c.askForIDs(p)
 			return 0, ErrPathsBlocked
 		}
 		c.start(now, p, at)

@@ -18,7 +18,8 @@ type multipath struct {
 	blocked   blockedFrame
 	cids      blockedFrame // of path cidsOf
 	cidsOf    wire.PathID
-	starved   bool // OpenPath found no ID
+	missing   clock.Time // when the first path whose connection IDs are missing is given up; 0: never
+	starved   bool       // OpenPath found no ID
 	rescue    rescue
 
 	scheduling scheduling
@@ -168,9 +169,11 @@ func (c *Conn) knownTuple(p *path, at tuple) bool {
 // peerOpens takes the first packet on an unused path: a client opens it (section 3.1). It
 // returns false when the packet must be dropped.
 func (c *Conn) peerOpens(now clock.Time, p *path, at tuple, size wire.ByteCount) bool {
-	// Without a connection ID of the peer nothing can be answered. The client tries again,
-	// and its frame with the ID may be on its way.
-	if c.side == wire.Client || !p.peer.begin() {
+	if c.side == wire.Client {
+		return false
+	}
+	if !p.peer.begin() {
+		c.missIDs(now, p)
 		return false
 	}
 	c.start(now, p, at)
