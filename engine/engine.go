@@ -65,8 +65,8 @@ type Config struct {
 	// Engines without Capabilities.Schedulers return an error for any other.
 	Scheduler string
 	// QLOG is a folder, which must exist, for qlog files: one of each connection,
-	// whose name ends in ".sqlog", complete once its session is closed. Empty means
-	// none. Ignored by engines without Capabilities.QLOG.
+	// whose name ends in ".sqlog", complete up to the close once its session is closed.
+	// Empty means none. Ignored by engines without Capabilities.QLOG.
 	QLOG string
 }
 
@@ -93,7 +93,7 @@ type Session interface {
 	// Stats returns the session's statistics so far.
 	Stats() Stats
 	// Close ends the session and everything that it started, and returns when
-	// that is over. Unread data may be lost. Idempotent.
+	// that is over, but for what a Lingerer leaves. Unread data may be lost. Idempotent.
 	Close() error
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tquiclab/tquiclab/emulation"
 	"github.com/tquiclab/tquiclab/engine"
+	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/simnet"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
 	"github.com/tquiclab/tquiclab/engine/workload"
@@ -211,6 +212,47 @@ func TestClosedPathIsOpenedAgain(t *testing.T) {
 	}
 	if again.SentPackets < gone.SentPackets+100 {
 		t.Errorf("%d packets over b, %d when a path was due again; want more", gone.SentPackets, again.SentPackets)
+	}
+}
+
+// Both sides close paths again and again, at times different ones at once, so that none is
+// left: the stream goes on, on paths that are opened instead.
+func TestBothSidesClosePaths(t *testing.T) {
+	a, b := between("a", 1, 20e6, 20*time.Millisecond), between("b", 2, 20e6, 30*time.Millisecond)
+	p, e := &peer{say: make([]byte, 60<<20)}, &echo{}
+	l := newLab(t, LabConfig{Links: []Link{a, b}, Seed: 1, Paths: 8}, p, e)
+	on := func(c *Conn, k Link) (id wire.PathID, ok bool) {
+		for _, q := range c.proto.Stats().Paths {
+			if (q.Local.Addr() == k.Client || q.Local.Addr() == k.Server) && q.State == proto.PathActive {
+				id, ok = q.ID, true
+			}
+		}
+		return id, ok
+	}
+	both := 0
+	for n, late := range []time.Duration{0, 0, 5 * time.Millisecond, -5 * time.Millisecond, 9 * time.Millisecond, -9 * time.Millisecond} {
+		at := time.Duration(1+2*n) * time.Second
+		k := [2]Link{a, b}
+		if n%2 == 1 {
+			k[0], k[1] = b, a
+		}
+		closes := func(h *Host, c *Conn, k Link) {
+			if id, ok := on(c, k); ok && c.proto.ClosePath(h.now(), id, wire.ApplicationAbandonPath) == nil {
+				both++
+			}
+			h.touch(c)
+		}
+		l.At(at, func() { closes(l.Client, p.conn, k[0]) })
+		l.At(at+late, func() { closes(l.Server, e.conns[0], k[1]) })
+	}
+	p.dial(t, l, "a", "b")
+	if both != 12 {
+		t.Errorf("%d paths were closed, want one by each side each time", both)
+	}
+	for _, c := range []*Conn{p.conn, e.conns[0]} {
+		if n := len(c.proto.Stats().Paths); n < 8 {
+			t.Errorf("%d paths there were, want one more for each that was closed", n)
+		}
 	}
 }
 

@@ -51,6 +51,12 @@ func (c *Conn) handlePath(now clock.Time, e proto.Event) {
 		if r := c.routeOf(e.Path); r != nil {
 			r.backOff(now)
 		}
+	case proto.PathOpened:
+		for _, r := range c.routes {
+			if r.local() == e.Local && r.remote() == e.Remote {
+				r.id, r.state = e.Path, routeOpening
+			}
+		}
 	case proto.PathValidated:
 		if r := c.routeOf(e.Path); r != nil {
 			r.state, r.wait = routeOpen, firstReopen

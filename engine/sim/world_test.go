@@ -236,7 +236,7 @@ func (w *world) migrate(h happening, again func()) {
 	if local.Addr() == to {
 		to = w.home[wire.Client][0]
 	}
-	if m.conn.Rebind(w.network.Now(), netip.AddrPortFrom(to, uint16(h.n))) != nil {
+	if m.conn.Rebind(w.network.Now(), 0, netip.AddrPortFrom(to, uint16(h.n))) != nil {
 		again()
 		return
 	}

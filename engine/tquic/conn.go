@@ -1,6 +1,7 @@
 package tquic
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -122,18 +123,12 @@ func (c *Conn) ConnectionState() tls.ConnectionState { return c.driver.Connectio
 func (c *Conn) UpdateKeys() error { return publicError(c.driver.UpdateKeys()) }
 
 // Migrate moves a client's connection to a new socket at local: port 0 takes any. The
-// server learns of it from the next packet (RFC 9000, section 9).
+// server learns of it from the next packet (RFC 9000, section 9). Of several paths it is the
+// first one that moves: see MigratePath.
 func (c *Conn) Migrate(local netip.AddrPort) error {
-	conn, err := bind(local, "")
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	paths := c.Paths()
+	if len(paths) == 0 {
+		return fmt.Errorf("migrate: %w", cmp.Or(c.Err(), errors.New("there is no path at the moment")))
 	}
-	at, err := c.endpoint.driver.AddSocket(conn)
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if err := c.driver.Rebind(at); err != nil {
-		return errors.Join(publicError(err), c.endpoint.driver.RemoveSocket(at))
-	}
-	return nil
+	return c.MigratePath(paths[0].ID, local)
 }

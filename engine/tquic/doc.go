@@ -36,8 +36,8 @@
 //
 // config.go, errors.go, endpoint.go, listener.go, conn.go, paths.go, stream.go, stats.go,
 // qlog.go are the package, device_linux.go and device_other.go its sockets on one
-// interface; engine.go, race.go and session.go make it an engine of the lab. The protocol
-// is in engine/internal: see docs/TQUIC.md.
+// interface; engine.go, race.go, session.go and linger.go make it an engine of the lab.
+// The protocol is in engine/internal: see docs/TQUIC.md.
 //
 // # Limitations
 //

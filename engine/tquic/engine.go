@@ -26,14 +26,18 @@ const (
 )
 
 // NewEngine returns the engine "tquic".
-func NewEngine() engine.Engine { return lab{&pathman.Watcher{}} }
+func NewEngine() engine.Engine { return lab{&pathman.Watcher{}, &lingering{}} }
 
 // lab is tquic as an engine of the lab.
 type lab struct {
-	watch *pathman.Watcher // of all sessions
+	watch     *pathman.Watcher // of all sessions
+	lingering *lingering       // what is left of closed sessions
 }
 
 func (lab) Name() string { return engineName }
+
+// Linger implements engine.Lingerer.
+func (e lab) Linger(ctx context.Context) error { return wrap(e.lingering.wait(ctx)) }
 
 func (lab) Capabilities() engine.Capabilities {
 	return engine.Capabilities{
@@ -119,7 +123,7 @@ func (e lab) listen(c engine.Config) (*labListener, error) {
 		return nil, errors.Join(err, end.Close())
 	}
 	l.owns = true
-	return &labListener{tquic: l, paths: paths}, nil
+	return &labListener{tquic: l, paths: paths, lingering: e.lingering}, nil
 }
 
 func (e lab) Dial(ctx context.Context, c engine.Config) (engine.Session, error) {
@@ -139,5 +143,7 @@ func (e lab) Dial(ctx context.Context, c engine.Config) (engine.Session, error) 
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return &session{conn: conn, paths: c.Paths, endpoint: r.endpoint}, nil
+	s := &session{conn: conn, paths: c.Paths, endpoint: r.endpoint, lingering: e.lingering}
+	s.fixed = slices.ContainsFunc(c.Paths, func(p engine.Path) bool { return p.Local.Port() != 0 })
+	return s, nil
 }

@@ -123,6 +123,21 @@ func (c *Conn) ClosePath(id PathID) error {
 	return nil
 }
 
+// MigratePath moves one of a client's paths to another local address: port 0 takes any. The
+// path has a socket of its own there, unless local is the address of one of the endpoint's. It
+// keeps its ID, and goes on sending at once; congestion control and round-trip times begin
+// anew with the address.
+func (c *Conn) MigratePath(id PathID, local netip.AddrPort) error {
+	if slices.Contains(c.endpoint.driver.LocalAddrs(), local) {
+		return publicError(c.driver.Rebind(wire.PathID(id), local))
+	}
+	socket, err := bind(local, "")
+	if err != nil {
+		return fmt.Errorf("migrate path %d: %w", id, err)
+	}
+	return publicError(c.driver.RebindTo(wire.PathID(id), socket))
+}
+
 // SetPathStatus says how a path is to be used, to the peer, too.
 func (c *Conn) SetPathStatus(id PathID, s PathStatus) error {
 	if err := c.driver.SetBackup(wire.PathID(id), s == PathBackup); err != nil {

@@ -3,6 +3,7 @@ package tquic_test
 import (
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,6 +112,72 @@ func TestPathsByHand(t *testing.T) {
 		t.Errorf("statistics: %+v", got)
 	}
 	streams(t, c, s) // path 0 goes on
+}
+
+// The path that is named moves, the other one stays.
+func TestMigratePath(t *testing.T) {
+	c, s, second := multihomed(t, &tquic.Config{Paths: 3}, &tquic.Config{Paths: 3})
+	streams(t, c, s)
+	id := openSoon(t, c, netip.MustParseAddrPort("127.0.0.2:0"), second)
+	before := awaitPaths(t, c, 2)
+	awaitPaths(t, s, 2)
+	if err := c.MigratePath(id, netip.MustParseAddrPort("127.0.0.3:0")); err != nil {
+		t.Fatal(err)
+	}
+	<-ticks(t, func() bool { return s.Paths()[1].Remote.Addr() == netip.MustParseAddr("127.0.0.3") })
+	after := awaitPaths(t, c, 2)
+	if after[0] != before[0] || after[1].ID != id || after[1].Local != s.Paths()[1].Remote || s.Paths()[0].Remote.Port() != before[0].Local.Port() {
+		t.Errorf("paths %+v became %+v; for the server %+v", before, after, s.Paths())
+	}
+	streams(t, c, s)
+	if err := s.MigratePath(id, netip.MustParseAddrPort("127.0.0.3:0")); err == nil {
+		t.Error("a server moved a path")
+	}
+	if err := c.MigratePath(9, netip.MustParseAddrPort("127.0.0.3:0")); err == nil {
+		t.Error("a path moved that is not open")
+	}
+	c.Close()
+	if err := c.MigratePath(id, netip.MustParseAddrPort("127.0.0.3:0")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("moved after the end: %v", err)
+	}
+}
+
+// A path moves to another socket that the endpoint has, which is not the path's alone.
+func TestMigrateToAnEndpointsAddress(t *testing.T) {
+	enginetest.CheckLeaks(t)
+	serverTLS, clientTLS := settings()
+	l, err := tquic.Listen("127.0.0.1:0", serverTLS, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	end, err := tquic.ListenEndpoint(netip.MustParseAddrPort("127.0.0.1:0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end.Close() })
+	second, err := end.AddAddress(netip.MustParseAddrPort("127.0.0.2:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := end.Dial(testContext(t), l.Addr().(*net.UDPAddr).AddrPort(), clientTLS, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Accept(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	streams(t, c, s)
+	<-ticks(t, func() bool { return c.Migrate(second) == nil }) // when there is a spare ID
+	<-ticks(t, func() bool { return s.RemoteAddr().String() == second.String() })
+	streams(t, c, s)
+	c.Close()
+	<-c.Done()
+	if got := end.LocalAddrs(); len(got) != 2 {
+		t.Errorf("the endpoint is at %v", got)
+	}
+	s.Close()
 }
 
 // What cannot be has an error that says so.

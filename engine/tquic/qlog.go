@@ -53,5 +53,8 @@ type trace struct {
 // Trace implements proto.Tracer.
 func (t *trace) Trace(e *proto.TraceEvent) { t.log.Trace(e) }
 
+// Flush writes out what was traced so far.
+func (t *trace) Flush() error { return t.log.Flush() }
+
 // Close writes out what is left.
 func (t *trace) Close() error { return errors.Join(t.log.Close(), t.file.Close()) }

@@ -13,8 +13,12 @@ import (
 
 // labListener accepts sessions of the engine.
 type labListener struct {
-	tquic *Listener
-	paths []engine.Path
+	tquic     *Listener
+	paths     []engine.Path
+	lingering *lingering
+
+	once sync.Once
+	err  error
 }
 
 func (l *labListener) Accept(ctx context.Context) (engine.Session, error) {
@@ -27,13 +31,22 @@ func (l *labListener) Accept(ctx context.Context) (engine.Session, error) {
 
 func (l *labListener) Paths() []engine.Path { return append([]engine.Path(nil), l.paths...) }
 
-func (l *labListener) Close() error { return wrap(l.tquic.Close()) }
+// Close returns at once: the sockets are closed with the last session.
+func (l *labListener) Close() error {
+	l.once.Do(func() {
+		l.err = wrap(l.tquic.Close())
+		l.lingering.add(l.tquic.endpoint)
+	})
+	return l.err
+}
 
 // session is a connection as the lab sees it.
 type session struct {
-	conn     *Conn
-	paths    []engine.Path
-	endpoint *Endpoint // a dialler's own; nil at a listener
+	conn      *Conn
+	paths     []engine.Path
+	endpoint  *Endpoint // a dialler's own; nil at a listener
+	fixed     bool      // it was given a port
+	lingering *lingering
 
 	once sync.Once
 	err  error
@@ -121,15 +134,21 @@ func (s *session) stats(out *engine.Stats, local, remote netip.AddrPort) *engine
 	return &out.Paths[best]
 }
 
-// Close also waits until the peer's late packets need no more answers: its close
-// is said again to a peer that has not heard it.
+// Close returns once the peer was told, by one packet: a dialler's sockets live on for as long
+// as late packets are answered with the close, and are closed then. Where a port was given it
+// waits for that: the next session may need the port.
 func (s *session) Close() error {
 	s.once.Do(func() {
 		_ = s.conn.CloseWithError(0, "session closed") // always nil
-		<-s.conn.driver.Gone()
 		s.conn.managed.Wait()
-		if s.endpoint != nil {
+		switch {
+		case s.endpoint == nil:
+		case s.fixed:
+			<-s.conn.driver.Gone()
 			s.err = wrap(s.endpoint.Close())
+		default:
+			s.err = wrap(s.endpoint.driver.CloseWhenIdle())
+			s.lingering.add(s.endpoint)
 		}
 	})
 	return s.err

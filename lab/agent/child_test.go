@@ -336,3 +336,27 @@ func TestTailKeepsTheEnd(t *testing.T) {
 func testEngines() engine.Registry {
 	return engine.NewRegistry(quicgo.New(), quicgo.NewBond())
 }
+
+// lingers is an engine of which something is left for ever.
+type lingers struct {
+	engine.Engine
+	bound chan time.Duration
+}
+
+func (l lingers) Linger(ctx context.Context) error {
+	until, _ := ctx.Deadline()
+	l.bound <- time.Until(until)
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// A child waits for what its closed sessions leave, but not for ever: Main gives it a bound,
+// which is no error to reach.
+func TestChildLingers(t *testing.T) {
+	l := lingers{quicgo.New(), make(chan time.Duration, 1)}
+	c := &child{used: l}
+	c.close()
+	if d := <-l.bound; d <= 0 || d >= cleanupBound {
+		t.Errorf("it waits for %v, want less than %v", d, cleanupBound)
+	}
+}

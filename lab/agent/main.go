@@ -73,6 +73,7 @@ type child struct {
 	out     *lineWriter
 	running sync.WaitGroup
 
+	used     engine.Engine // nil before the first
 	listener engine.Listener
 	sessions []engine.Session
 	keyLogs  []*os.File

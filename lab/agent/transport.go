@@ -117,8 +117,13 @@ func (c *child) engine(name string) (engine.Engine, error) {
 			return nil, fmt.Errorf("%s cannot run here: %w", name, err)
 		}
 	}
+	c.used = e
 	return e, nil
 }
+
+// lingerBound is how long what closed sessions leave is waited for. Beyond it a peer that
+// missed the end finds it out by itself.
+const lingerBound = cleanupBound / 2
 
 // close ends every session, the listener and the key logs. Errors tell nobody
 // anything: the process is about to end.
@@ -128,6 +133,11 @@ func (c *child) close() {
 	}
 	if c.listener != nil {
 		c.listener.Close()
+	}
+	if l, ok := c.used.(engine.Lingerer); ok {
+		ctx, cancel := context.WithTimeout(context.Background(), lingerBound)
+		_ = l.Linger(ctx)
+		cancel()
 	}
 	for _, f := range c.keyLogs {
 		f.Close()

@@ -18,7 +18,8 @@ import (
 // Conn is a connection that runs. Its methods are safe for concurrent use. Once it
 // is over they return the reason, as proto says it.
 type Conn struct {
-	e *Endpoint
+	e       *Endpoint
+	dialled netip.AddrPort // a client's: the server's address, whose tokens it gets
 
 	complete  chan struct{} // closed when the handshake is complete here
 	confirmed chan struct{} // and confirmed
@@ -63,6 +64,7 @@ func newConn(e *Endpoint, core *proto.Conn) *Conn {
 		paths: paths{changed: newSignal()},
 	}
 	c.local, c.remote = core.Addresses()
+	c.dialled = c.remote
 	c.sent.L = &c.mu
 	return c
 }
@@ -230,25 +232,23 @@ func (c *Conn) Ping() {
 	c.requestSend()
 }
 
-// Rebind moves a client's connection to another of the endpoint's addresses.
-func (c *Conn) Rebind(local netip.AddrPort) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.core.Rebind(c.now(), local); err != nil {
-		return err
-	}
-	c.local = local
-	c.wakeUp()
-	return nil
-}
-
-// Close ends the connection with an application's error code and reason, and tells
-// the peer, whose late packets are answered for a while: see Gone. Idempotent.
+// Close ends the connection with an application's error code and reason. It returns when
+// the peer was told, whose late packets are answered for a while: see Gone. The trace has all
+// up to then. Idempotent.
 func (c *Conn) Close(code uint64, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.core.Close(c.now(), code, reason)
 	c.settle(closeTrains)
+	if c.sending {
+		for c.sending {
+			c.sent.Wait()
+		}
+		c.flush(closeTrains) // whoever sent may have left it to the connection's goroutine
+	}
+	if t, ok := c.core.Tracer().(interface{ Flush() error }); ok && !c.finished() {
+		_ = t.Flush() // as in finish
+	}
 }
 
 // abort ends the connection's goroutine. The sockets are closed.
@@ -269,15 +269,6 @@ func (c *Conn) finish() {
 	c.wakeUp() // a timer that was set before ends nothing any more
 	if t, ok := c.core.Tracer().(io.Closer); ok {
 		_ = t.Close() // a trace that cannot be written must not harm what it traces
-	}
-}
-
-// waitSent waits until nobody sends.
-func (c *Conn) waitSent() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.sending {
-		c.sent.Wait()
 	}
 }
 

@@ -41,9 +41,47 @@ func TestCloseIsSeen(t *testing.T) {
 	_, err = client.ReceiveDatagram(r.ctx)
 	wantApplication(t, err, 77, false)
 	wantApplication(t, client.UpdateKeys(), 77, false)
-	wantApplication(t, client.Rebind(r.client.LocalAddr()), 77, false)
+	wantApplication(t, client.Rebind(0, r.client.LocalAddr()), 77, false)
 	r.await(client.Gone())
 	r.await(server.Gone())
+}
+
+// When Close returns the peer was told, though somebody else was sending and left the rest to
+// the connection's goroutine.
+func TestCloseHasToldThePeer(t *testing.T) {
+	r := newRig(t, "127.0.0.1:0", proto.Config{})
+	client, server := r.connect()
+	r.stream(client, server)
+	settle() // until all is acknowledged
+	client.mu.Lock()
+	for client.sending {
+		client.sent.Wait()
+	}
+	client.sending = true
+	client.mu.Unlock()
+	closed := make(chan struct{})
+	go func() {
+		client.Close(5, "enough")
+		close(closed)
+	}()
+	settle()
+	select {
+	case <-closed:
+		t.Error("Close returned before the peer could be told")
+	default:
+	}
+	client.mu.Lock()
+	client.sending = false
+	client.sent.Broadcast()
+	client.mu.Unlock()
+	r.await(closed)
+	client.mu.Lock()
+	if client.core.AppendTransmit(client.now(), &proto.Transmit{Buf: make([]byte, 0, 1500)}) {
+		t.Error("Close returned and the peer is still to be told")
+	}
+	client.mu.Unlock()
+	r.await(server.Done())
+	wantApplication(t, server.Err(), 5, true)
 }
 
 // With room for two streams, others wait until one is over.
@@ -259,7 +297,7 @@ func TestRebind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for err := client.Rebind(at); err != nil; err = client.Rebind(at) {
+	for err := client.Rebind(0, at); err != nil; err = client.Rebind(0, at) {
 		if client.Err() != nil || r.ctx.Err() != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +343,7 @@ func TestRebindWithoutData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r.ctx.Err() == nil && client.Rebind(at) != nil {
+	for r.ctx.Err() == nil && client.Rebind(0, at) != nil {
 		time.Sleep(time.Millisecond) // no spare connection ID yet
 	}
 	for end := time.Now().Add(10 * time.Second); r.client.Sockets()[1].Counters.ReceivedTrains == 0; time.Sleep(time.Millisecond) {

@@ -245,8 +245,9 @@ func (e *Endpoint) handleEvent(c *Conn, ev proto.Event) {
 	case proto.EarlyAccepted, proto.HandshakeComplete:
 		e.offer(c)
 	case proto.AddressToken:
-		if len(e.tokens) < maxTokens {
-			e.tokens[c.remote] = ev.Data
+		// RFC 9000, section 8.1.3: the newest is the most likely to be taken.
+		if _, have := e.tokens[c.dialled]; have || len(e.tokens) < maxTokens {
+			e.tokens[c.dialled] = ev.Data
 		}
 	case proto.Closed:
 		if i := slices.Index(e.queue, c); i >= 0 {
@@ -321,7 +322,6 @@ func (e *Endpoint) Close() error {
 	e.mu.Unlock()
 	for _, c := range conns {
 		c.Close(0, "the endpoint was closed")
-		c.waitSent()
 	}
 	e.mu.Lock()
 	err := e.shut()

@@ -185,11 +185,11 @@ func (c *Conn) handleEvent(ev proto.Event) {
 	case proto.DatagramReceived:
 		c.datagramIn.set()
 		return
-	case proto.PathValidated, proto.PathFailed, proto.PathRecovered, proto.PathClosed, proto.PathsAvailable:
+	case proto.PathOpened, proto.PathValidated, proto.PathFailed, proto.PathRecovered, proto.PathClosed, proto.PathsAvailable:
 		c.notePath(ev)
 		return
 	case proto.PathChanged:
-		c.local, c.remote = ev.Local, ev.Remote
+		c.local, c.remote = c.core.Addresses()
 	case proto.HandshakeConfirmed:
 		finish(c.confirmed)
 	case proto.Closed:

@@ -1,7 +1,6 @@
 package driver
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -72,7 +71,7 @@ func (c *Conn) OpenPathOn(socket *net.UDPConn, remote netip.AddrPort) (wire.Path
 	defer c.mu.Unlock()
 	id, err := c.openPath(local, remote)
 	if err != nil {
-		return 0, errors.Join(err, c.e.RemoveSocket(local))
+		return 0, c.e.without(local, err)
 	}
 	c.paths.own = append(c.paths.own, ownSocket{id, local, clock.Never})
 	return id, nil
@@ -84,13 +83,67 @@ func (c *Conn) openPath(local, remote netip.AddrPort) (wire.PathID, error) {
 		return 0, c.err
 	}
 	id, err := c.core.OpenPath(c.now(), local, remote)
-	for i := range c.paths.own {
-		if o := &c.paths.own[i]; err == nil && o.local == local {
-			o.path, o.until = id, clock.Never // it was about to be closed
-		}
+	if err == nil {
+		c.keepSocket(id, local)
 	}
 	c.changedPaths()
 	return id, err
+}
+
+// keepSocket has the socket at local, which was about to be closed if it is one of the
+// connection's own, serve another path. mu is held.
+func (c *Conn) keepSocket(id wire.PathID, local netip.AddrPort) {
+	for i := range c.paths.own {
+		if o := &c.paths.own[i]; o.local == local {
+			o.path, o.until = id, clock.Never
+		}
+	}
+}
+
+// Rebind moves one of a client's paths to another of the endpoint's addresses: see proto.
+func (c *Conn) Rebind(id wire.PathID, local netip.AddrPort) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rebind(id, local)
+}
+
+// RebindTo is Rebind to a socket that the path has to itself, as with OpenPathOn.
+func (c *Conn) RebindTo(id wire.PathID, socket *net.UDPConn) error {
+	local, err := c.e.AddSocket(socket)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.rebind(id, local); err != nil {
+		return c.e.without(local, err)
+	}
+	c.paths.own = append(c.paths.own, ownSocket{id, local, clock.Never})
+	return nil
+}
+
+// rebind: mu is held.
+func (c *Conn) rebind(id wire.PathID, local netip.AddrPort) error {
+	if err := c.core.Rebind(c.now(), id, local); err != nil {
+		c.requestSend() // PATH_CIDS_BLOCKED, perhaps
+		return err
+	}
+	c.leaveSockets(id, local)
+	c.keepSocket(id, local)
+	c.local, c.remote = c.core.Addresses()
+	c.changedPaths()
+	return nil
+}
+
+// leaveSockets has the sockets that were the path's alone, but for the one at local, closed
+// in some time. mu is held.
+func (c *Conn) leaveSockets(id wire.PathID, local netip.AddrPort) {
+	for i := range c.paths.own {
+		if o := &c.paths.own[i]; o.path == id && o.until == clock.Never && o.local != local {
+			o.until = c.now().Add(socketLinger)
+			c.wakeUp() // to arm its timer
+		}
+	}
 }
 
 // ClosePath abandons a path: see proto.
@@ -148,7 +201,10 @@ func (c *Conn) notePath(ev proto.Event) {
 	p.events = append(p.events, ev)
 	p.changed.set()
 	c.local, c.remote = c.core.Addresses()
-	if ev.Kind == proto.PathClosed {
+	switch ev.Kind {
+	case proto.PathOpened:
+		c.keepSocket(ev.Path, ev.Local)
+	case proto.PathClosed:
 		c.notePathClosed(ev)
 	}
 }
@@ -165,12 +221,7 @@ func (c *Conn) notePathClosed(ev proto.Event) {
 	if len(p.closed) > maxClosedPaths {
 		foldOldest(&p.closed)
 	}
-	for i := range p.own {
-		if o := &p.own[i]; o.path == ev.Path && o.until == clock.Never {
-			o.until = c.now().Add(socketLinger)
-			c.wakeUp() // to arm its timer
-		}
-	}
+	c.leaveSockets(ev.Path, netip.AddrPort{})
 }
 
 // refreshClosed takes over what closed paths counted since, while the core knows them.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/proto"
 	"github.com/tquiclab/tquiclab/engine/internal/udpio"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -180,6 +181,141 @@ func TestPathSockets(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("after the connection the sockets are %v, want the first one", sockets())
 		}
+	}
+}
+
+// A path that moves to a socket of its own leaves the one that it had before.
+func TestRebindPath(t *testing.T) {
+	r, second := newPathRig(t, proto.Config{Scheduler: "roundrobin"})
+	client, server := r.connect()
+	c, s := r.stream(client, server)
+	id := r.openPath(client, server, second)
+	first := findPath(client.Stats().Paths, 0).Local
+	data := testPattern(8 << 20)
+	go func() {
+		c.Write(data)
+		c.CloseWrite()
+	}()
+	if _, err := io.ReadFull(s, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	before := findPath(client.Stats().Paths, id).Local
+	bind := func() *net.UDPConn {
+		pc, err := net.ListenPacket("udp4", "127.0.0.3:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pc.(*net.UDPConn)
+	}
+	if err := client.RebindTo(id, bind()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(s)
+	if err != nil || !bytes.Equal(got, data[1<<20:]) {
+		t.Fatalf("%d bytes (%v), equal: %t", len(got), err, bytes.Equal(got, data[1<<20:]))
+	}
+	now := findPath(client.Stats().Paths, id).Local
+	if now == before || now.Addr() != netip.MustParseAddr("127.0.0.3") {
+		t.Fatalf("the path is at %v, was at %v", now, before)
+	}
+	for end := time.Now().Add(10 * time.Second); findPath(server.Stats().Paths, id).Remote != now; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the server believes the path at %v, want %v", findPath(server.Stats().Paths, id).Remote, now)
+		}
+	}
+	if at, _ := client.Addresses(); at != first || findPath(client.Stats().Paths, 0).Local != first {
+		t.Errorf("the first path has moved from %v to %v", first, at)
+	}
+	// The socket before has no more use.
+	for end := time.Now().Add(socketLinger + 10*time.Second); slices.Contains(r.client.LocalAddrs(), before); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the sockets are %v, want none at %v", r.client.LocalAddrs(), before)
+		}
+	}
+	if !slices.Contains(r.client.LocalAddrs(), now) {
+		t.Errorf("the sockets are %v, want one at %v", r.client.LocalAddrs(), now)
+	}
+	// Not to a path that is none, and not after the end: then the reason says so.
+	if err := client.RebindTo(9, bind()); err == nil {
+		t.Error("a path moved that is not open")
+	}
+	client.Close(7, "enough")
+	wantApplication(t, client.RebindTo(id, bind()), 7, false)
+	if n := len(r.client.LocalAddrs()); n != 2 {
+		t.Errorf("%d sockets, want those of the two paths", n)
+	}
+}
+
+// The newest token of a server is kept under the address that was dialled, whatever path it
+// came on and whatever has become of the first one.
+func TestTokenIsTheNewest(t *testing.T) {
+	r, second := newPathRig(t, proto.Config{})
+	var token []byte
+	next := func() {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			r.client.mu.Lock()
+			got, n := r.client.tokens[r.remote()], len(r.client.tokens)
+			r.client.mu.Unlock()
+			if n == 1 && len(got) > 0 && !bytes.Equal(got, token) {
+				token = got
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d tokens, and no new one of %v", n, r.remote())
+			}
+		}
+	}
+	client, server := r.connect()
+	r.stream(client, server)
+	next()
+	id := r.openPath(client, server, second)
+	next()
+	if err := client.ClosePath(0, wire.ApplicationAbandonPath); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitPath(server, 0, proto.PathClosing)
+	pc, err := net.ListenPacket("udp4", "127.0.0.3:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.RebindTo(id, pc.(*net.UDPConn)); err != nil {
+		t.Fatal(err)
+	}
+	next()
+}
+
+// Both sides close another path at the same time: the client's new one has the socket of the
+// one that the server closed.
+func TestBothSidesClosePaths(t *testing.T) {
+	r, second := newPathRig(t, proto.Config{})
+	client, server := r.connect()
+	r.stream(client, server)
+	id := r.openPath(client, server, second)
+	for _, c := range []*Conn{client, server} {
+		c.mu.Lock() // neither hears of the other's
+	}
+	for c, which := range map[*Conn]wire.PathID{client: 0, server: id} {
+		if err := c.core.ClosePath(c.now(), which, wire.ApplicationAbandonPath); err != nil {
+			t.Error(err)
+		}
+		c.changedPaths()
+	}
+	client.mu.Unlock()
+	server.mu.Unlock()
+	const next = 2
+	r.awaitPath(client, next, proto.PathActive)
+	r.awaitPath(server, next, proto.PathActive)
+	r.stream(client, server)
+	client.mu.Lock()
+	own := client.paths.own[0]
+	client.mu.Unlock()
+	if p := findPath(client.Stats().Paths, next); p.Local != own.local || own.path != next || own.until != clock.Never {
+		t.Errorf("the path is %+v, its socket %+v", p, own)
+	}
+	events, _ := client.TakePathEvents()
+	if !slices.ContainsFunc(events, func(ev proto.Event) bool { return ev.Kind == proto.PathOpened && ev.Path == next }) {
+		t.Errorf("the events are %+v", events)
 	}
 }
 

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -160,6 +161,14 @@ func send(s *udpio.Socket, t *proto.Transmit) {
 	if s != nil {
 		_ = s.Write(udpio.Message{Data: t.Buf, Segment: t.Segment, Local: t.Local, Remote: t.Remote, ECN: t.ECN})
 	}
+}
+
+// without removes a socket that nothing came of, and returns why.
+func (e *Endpoint) without(local netip.AddrPort, why error) error {
+	if err := e.RemoveSocket(local); err != nil {
+		return errors.Join(why, err)
+	}
+	return why // by its type
 }
 
 // RemoveSocket closes the socket at local; the others go on. The endpoint's only one

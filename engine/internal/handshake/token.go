@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -8,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -80,10 +82,22 @@ func (t *Tokens) Retry(now clock.Time, addr netip.AddrPort, originalDstID, retry
 	return t.seal(kindRetry, addr, random, b)
 }
 
-// Resumption returns a token for a later connection from addr's IP address: what a
-// NEW_TOKEN frame carries. random must be new each time.
-func (t *Tokens) Resumption(now clock.Time, addr netip.AddrPort, random [12]byte) []byte {
-	return t.seal(kindResumption, addr, random, binary.BigEndian.AppendUint64(nil, uint64(now)))
+// MaxTokenAddresses is how many addresses a token for a later connection is good for at
+// most: each makes it 16 bytes longer, and it goes into every Initial packet.
+const MaxTokenAddresses = 8
+
+// Resumption returns a token for a later connection from any of some IP addresses: what a
+// NEW_TOKEN frame carries. random must be new each time. Of more than MaxTokenAddresses the
+// last ones count.
+func (t *Tokens) Resumption(now clock.Time, from []netip.Addr, random [12]byte) []byte {
+	from = from[max(0, len(from)-MaxTokenAddresses):]
+	b := make([]byte, 0, 8+16*len(from))
+	b = binary.BigEndian.AppendUint64(b, uint64(now))
+	for _, a := range from {
+		ip := a.As16()
+		b = append(b, ip[:]...)
+	}
+	return t.seal(kindResumption, netip.AddrPort{}, random, b)
 }
 
 // Open returns what a token says that came from addr, or ErrToken; Token.Retry is
@@ -111,7 +125,7 @@ func (t *Tokens) Open(now clock.Time, token []byte, addr netip.AddrPort) (Token,
 			return Token{Retry: true}, ErrToken
 		}
 	case kindResumption:
-		if len(b) > 0 || age < 0 || age > resumptionTokenLife {
+		if !lists(b, addr.Addr()) || age < 0 || age > resumptionTokenLife {
 			return out, ErrToken
 		}
 	default:
@@ -127,18 +141,35 @@ func (t *Tokens) seal(kind byte, addr netip.AddrPort, random [12]byte, plain []b
 	return t.aead.Seal(b, random[:], plain, boundTo(kind, addr))
 }
 
-// boundTo returns what a token is valid for, as associated data.
+// boundTo returns what a token is valid for, as associated data. That of another one than a
+// Retry token's is in it: see lists.
 //
-// RFC 9000, section 8.1.4: a Retry token SHOULD be for an IP address and a port, one
-// of NEW_TOKEN MUST be for an IP address; its port will be another.
+// RFC 9000, section 8.1.4: a Retry token SHOULD be for an IP address and a port.
 func boundTo(kind byte, addr netip.AddrPort) []byte {
+	if kind != kindRetry {
+		return []byte{kind}
+	}
 	ip := addr.Addr().As16() // the same for IPv4 and IPv4 mapped into IPv6
 	b := append(make([]byte, 0, 19), kind)
 	b = append(b, ip[:]...)
-	if kind == kindRetry {
-		b = binary.BigEndian.AppendUint16(b, addr.Port())
+	return binary.BigEndian.AppendUint16(b, addr.Port())
+}
+
+// lists reports whether addr is among the addresses that b consists of.
+//
+// RFC 9000, section 8.1.4: a token of NEW_TOKEN MUST be for an IP address; its port will be
+// another.
+func lists(b []byte, addr netip.Addr) bool {
+	if len(b)%16 != 0 || !addr.IsValid() {
+		return false
 	}
-	return b
+	ip := addr.As16()
+	for have := range slices.Chunk(b, 16) {
+		if bytes.Equal(have, ip[:]) {
+			return true
+		}
+	}
+	return false
 }
 
 // cutConnID takes a connection ID with its length in front off b.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,8 +28,13 @@ func TestTokens(t *testing.T) {
 		odcid   = wire.NewConnID([]byte{1, 2, 3, 4, 5, 6, 7, 8})
 		scid    = wire.NewConnID(bytes.Repeat([]byte{9}, wire.MaxConnIDLen))
 		retry   = tokens.Retry(now, addr, odcid, scid, [12]byte{1})
-		resumed = tokens.Resumption(now, addr, [12]byte{2})
-		v6      = tokens.Resumption(now, from("[2001:db8::1]:1"), [12]byte{3})
+		ip      = netip.MustParseAddr
+		resumed = tokens.Resumption(now, []netip.Addr{addr.Addr()}, [12]byte{2})
+		v6      = tokens.Resumption(now, []netip.Addr{ip("2001:db8::1")}, [12]byte{3})
+		three   = tokens.Resumption(now, []netip.Addr{ip("2001:db8::1"), addr.Addr(), ip("192.0.2.9")}, [12]byte{5})
+		many    = tokens.Resumption(now, slices.Repeat([]netip.Addr{ip("192.0.2.9"), addr.Addr()}, 20), [12]byte{6})
+		newest  = tokens.Resumption(now, append([]netip.Addr{addr.Addr()}, slices.Repeat([]netip.Addr{ip("192.0.2.9")}, MaxTokenAddresses)...), [12]byte{7})
+		none    = tokens.Resumption(now, nil, [12]byte{8})
 		noIDs   = tokens.Retry(now, addr, wire.ConnID{}, wire.ConnID{}, [12]byte{4})
 	)
 	tests := []struct {
@@ -56,6 +62,17 @@ func TestTokens(t *testing.T) {
 		{"resumption of the future", tokens, resumed, now - 1, addr, Token{}, false},
 		{"IPv6", tokens, v6, now, from("[2001:db8::1]:2"), Token{}, true},
 		{"IPv6 from another address", tokens, v6, now, from("[2001:db8::2]:1"), Token{}, false},
+		{"the first of several", tokens, three, now, from("[2001:db8::1]:7"), Token{}, true},
+		{"the second of several", tokens, three, now, addr, Token{}, true},
+		{"the second of several, mapped", tokens, three, now, from("[::ffff:192.0.2.1]:7"), Token{}, true},
+		{"the last of several", tokens, three, now, from("192.0.2.9:7"), Token{}, true},
+		{"none of several", tokens, three, now, from("192.0.2.2:4433"), Token{}, false},
+		{"of several, expired", tokens, three, now.Add(24*time.Hour + 1), addr, Token{}, false},
+		{"one of very many", tokens, many, now, addr, Token{}, true},
+		{"the oldest of too many", tokens, newest, now, addr, Token{}, false},
+		{"the newest of too many", tokens, newest, now, from("192.0.2.9:7"), Token{}, true},
+		{"of no address", tokens, none, now, addr, Token{}, false},
+		{"of no address, from none", tokens, none, now, netip.AddrPort{}, Token{}, false},
 		{"another key", NewTokens([32]byte{2}), retry, now, addr, Token{Retry: true}, false},
 		{"no address", tokens, retry, now, netip.AddrPort{}, Token{Retry: true}, false},
 		{"empty", tokens, nil, now, addr, Token{}, false},
@@ -73,7 +90,10 @@ func TestTokens(t *testing.T) {
 			}
 		})
 	}
-	for _, token := range [][]byte{retry, resumed} {
+	if most := 1 + 12 + 8 + 16*MaxTokenAddresses + overhead; len(many) != most {
+		t.Errorf("a token of very many addresses has %d bytes, want %d", len(many), most)
+	}
+	for _, token := range [][]byte{retry, resumed, three} {
 		for i := range token {
 			damaged := bytes.Clone(token)
 			damaged[i] ^= 0x80
@@ -99,6 +119,7 @@ func TestTokenMalformedInside(t *testing.T) {
 		"an ID too long":     tokens.seal(kindRetry, addr, [12]byte{}, append(bytes.Clone(stamp), append([]byte{21}, make([]byte, 22)...)...)),
 		"an ID cut short":    tokens.seal(kindRetry, addr, [12]byte{}, append(bytes.Clone(stamp), 0, 2, 1)),
 		"more after the IDs": tokens.seal(kindRetry, addr, [12]byte{}, append(bytes.Clone(stamp), 0, 0, 0)),
+		"half an address":    tokens.seal(kindResumption, addr, [12]byte{}, append(bytes.Clone(stamp), make([]byte, 24)...)),
 		"more after a time":  tokens.seal(kindResumption, addr, [12]byte{}, append(bytes.Clone(stamp), 0)),
 		"of no kind":         tokens.seal(7, addr, [12]byte{}, stamp),
 	} {
@@ -111,7 +132,7 @@ func TestTokenMalformedInside(t *testing.T) {
 func FuzzTokensOpen(f *testing.F) {
 	tokens, addr := NewTokens([32]byte{1}), netip.MustParseAddrPort("192.0.2.1:4433")
 	f.Add(tokens.Retry(1, addr, wire.NewConnID([]byte{1}), wire.ConnID{}, [12]byte{}), false)
-	f.Add(tokens.Resumption(1, addr, [12]byte{}), false)
+	f.Add(tokens.Resumption(1, []netip.Addr{addr.Addr(), netip.IPv6Loopback()}, [12]byte{}), false)
 	f.Add([]byte{kindRetry, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0}, true)
 	f.Fuzz(func(t *testing.T, b []byte, inside bool) {
 		token := b

@@ -53,6 +53,9 @@ func (c *Conn) abandon(now clock.Time, p *path, code wire.ErrorCode) {
 	p.owed = owedResponses{}
 	p.copies = copyQueue{}
 	c.open = without(c.open, p)
+	if opened && len(c.open) == 0 {
+		c.multi.rescue.last = p
+	}
 	c.lingering = append(c.lingering, p)
 	if opened {
 		c.tracePathClosing(now, p)

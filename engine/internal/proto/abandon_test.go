@@ -1,7 +1,6 @@
 package proto
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -69,7 +68,7 @@ func TestAbandonIsAnswered(t *testing.T) {
 // PATH_ABANDON is said again until it arrives (draft-ietf-quic-multipath-21, section 4.2), to
 // a peer that never acknowledges it, too, while nothing else happens to the connection.
 func TestAbandonIsNeverAnswered(t *testing.T) {
-	s := newMulti(t, wire.Client, 4)
+	s := newMulti(t, wire.Server, 4)
 	s.opens(clientLTE)
 	s.waits(time.Second)
 	s.acksAll(0, 1)
@@ -78,7 +77,7 @@ func TestAbandonIsNeverAnswered(t *testing.T) {
 	}
 	s.drain()
 	s.home()
-	routes := s.pair.ends[wire.Client].endpoint.Routes()
+	routes := s.pair.ends[wire.Server].endpoint.Routes()
 	for range 20 { // the peer lives, but says nothing about it
 		s.waits(time.Second)
 		s.sends(wire.Ping{})
@@ -89,7 +88,7 @@ func TestAbandonIsNeverAnswered(t *testing.T) {
 	if len(s.conn.lingering) != 1 || s.conn.err != nil || s.conn.multi.localMax != 3 {
 		t.Errorf("%d paths linger, the limit is %d, ended with %v", len(s.conn.lingering), s.conn.multi.localMax, s.conn.err)
 	}
-	if got := s.pair.ends[wire.Client].endpoint.Routes(); got > routes {
+	if got := s.pair.ends[wire.Server].endpoint.Routes(); got > routes {
 		t.Errorf("%d routes, were %d", got, routes)
 	}
 	// It is acknowledged, yet not answered: the path is forgotten all the same.
@@ -309,60 +308,6 @@ func TestAbandonBeforeAnyTraffic(t *testing.T) {
 		if p := s.opens(clientSat); p.id != 3 {
 			t.Errorf("%v: the path after it is %d", side, p.id)
 		}
-	}
-}
-
-// draft-ietf-quic-multipath-21, section 3.4: who abandons its last path closes the
-// connection. ClosePath refuses to leave none, the peer's frame ends it.
-func TestLastPath(t *testing.T) {
-	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
-		s := newMulti(t, side, 4)
-		if err := s.conn.ClosePath(s.now(), 0, wire.ApplicationAbandonPath); err == nil {
-			t.Errorf("%v: the only path was closed", side)
-		}
-		s.begins(clientLTE)
-		if err := s.conn.ClosePath(s.now(), 0, wire.ApplicationAbandonPath); err == nil {
-			t.Errorf("%v: the only path that is validated was closed", side)
-		}
-		s.validates(s.conn.pathByID(1))
-		s.home().sends(wire.PathAbandon{Path: 0})
-		if s.conn.err != nil || len(s.conn.open) != 1 {
-			t.Fatalf("%v: ended with %v", side, s.conn.err)
-		}
-		if err := s.conn.Rebind(s.now(), clientSat); err == nil {
-			t.Errorf("%v: a path that is over was moved", side)
-		}
-		s.on(1, s.facing(clientLTE)).sends(wire.PathAbandon{Path: 1})
-		s.wantClose(wire.NoViablePath)
-	}
-}
-
-// A path that is being validated is the last one: it is waited for, and when it fails the
-// connection ends at once (draft-ietf-quic-multipath-21, section 3.4).
-func TestLastPathIsNotValidated(t *testing.T) {
-	for _, side := range []wire.Perspective{wire.Client, wire.Server} {
-		s := newMulti(t, side, 4)
-		p := s.begins(clientLTE)
-		s.home().sends(wire.PathAbandon{Path: 0})
-		if s.conn.err != nil {
-			t.Fatalf("%v: ended with %v before the other path failed", side, s.conn.err)
-		}
-		s.sends(wire.Ping{}) // late, on the path that is over
-		if at := s.conn.NextTimeout(); at <= s.now() {
-			t.Errorf("%v: a timer is due for ever: %v", side, s.conn.timers())
-		}
-		s.waits(6 * s.conn.challengePeriod(p))
-		got, ok := errors.AsType[*wire.TransportError](s.conn.err)
-		if !ok || got.Code != wire.NoViablePath {
-			t.Errorf("%v: ended with %v, want NO_VIABLE_PATH", side, s.conn.err)
-		}
-	}
-	s := newMulti(t, wire.Server, 4)
-	p := s.begins(clientLTE)
-	s.home().sends(wire.PathAbandon{Path: 0})
-	s.on(1, s.facing(clientLTE)).validates(p)
-	if p.state != PathActive || s.conn.err != nil {
-		t.Errorf("the path is %v, ended with %v", p.state, s.conn.err)
 	}
 }
 

@@ -144,6 +144,9 @@ const (
 	PathRecovered
 	// PathClosed: Path is used no more; Err, a *wire.TransportError, says why.
 	PathClosed
+	// PathOpened: a client opened Path by itself, between Local and Remote: it had lost its
+	// last one. PathValidated or PathClosed follows.
+	PathOpened
 	// PathsAvailable: OpenPath has IDs again.
 	PathsAvailable
 

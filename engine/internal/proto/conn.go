@@ -39,18 +39,16 @@ type Conn struct {
 	complete   bool                     // TLS is done here (RFC 9001, section 4.1.1)
 	confirmed  bool                     // and at the peer (section 4.1.2)
 	early      earlyState
-	reduced    error  // what is wrong with the parameters if 0-RTT is accepted
-	doneWanted bool   // HANDSHAKE_DONE is to be sent
-	newToken   []byte // NEW_TOKEN to be sent, or being sent
-	tokenSent  bool
+	reduced    error // what is wrong with the parameters if 0-RTT is accepted
+	doneWanted bool  // HANDSHAKE_DONE is to be sent
+	tokens     addressToken
 	token      []byte // of a client's Initial packets
 	retryID    wire.ConnID
 	retried    bool
 	originalID wire.ConnID // destination of the client's first Initial
 	peerID     wire.ConnID // source of the peer's first packet
 	hasPeerID  bool
-	mint       func(netip.AddrPort) []byte // a server's: a token for the address
-	waiting    []waitingPacket             // for keys that are not there yet
+	waiting    []waitingPacket // for keys that are not there yet
 
 	// The paths, by ID: all that are known of, those in use, and those that are given up
 	// but may still be heard of. path0 is the handshake's, also when it is over.
@@ -183,8 +181,8 @@ type accepted struct {
 	peerID     wire.ConnID // the client's
 	retryID    wire.ConnID // ours of the Retry, if there was one
 	retried    bool
-	validated  bool // the address is known to be the client's
-	mint       func(netip.AddrPort) []byte
+	validated  bool                                  // the address is known to be the client's
+	mint       func(clock.Time, []netip.Addr) []byte // as in addressToken
 }
 
 // newServer returns the server's side of a connection. The Initial that opened it
@@ -194,7 +192,7 @@ func newServer(now clock.Time, cfg Config, a accepted, pool *buf.Pool) (*Conn, e
 	if err != nil {
 		return nil, err
 	}
-	c.originalID, c.retried, c.retryID, c.mint = a.originalID, a.retried, a.retryID, a.mint
+	c.originalID, c.retried, c.retryID, c.tokens.mint = a.originalID, a.retried, a.retryID, a.mint
 	c.local.HasOriginalDstID, c.local.OriginalDstID = true, a.originalID
 	c.local.HasRetrySrcID, c.local.RetrySrcID = a.retried, a.retryID
 	c.local.HasResetToken, c.local.ResetToken = true, handshake.ResetToken(c.cfg.ResetKey, a.id)
@@ -232,8 +230,14 @@ func (c *Conn) Tracer() Tracer { return c.tracer }
 // Side returns which side the connection is.
 func (c *Conn) Side() wire.Perspective { return c.side }
 
-// Addresses returns the two addresses in use.
-func (c *Conn) Addresses() (local, remote netip.AddrPort) { return c.path0.local, c.path0.tuple.remote }
+// Addresses returns the two addresses of the first path that is open.
+func (c *Conn) Addresses() (local, remote netip.AddrPort) {
+	p := c.path0
+	if len(c.open) > 0 {
+		p = c.open[0]
+	}
+	return p.local, p.tuple.remote
+}
 
 // OriginalID returns the destination connection ID of the client's first packet:
 // the name of the connection that both sides know.

@@ -178,7 +178,7 @@ func (c *Conn) refLost(s *space, r frameRef) {
 	case refHandshakeDone:
 		c.doneWanted = true
 	case refNewToken:
-		c.tokenSent = false
+		c.tokens.lost(r)
 	case refAckFrequency:
 		c.ackFrequencyLost(r.off)
 	case refAck, refPing, refPathChallenge, refDatagram, refDone:

@@ -48,7 +48,7 @@ func resent() map[wire.FrameType]func(s *scripted) {
 			s.sends(wire.NewConnectionID{Sequence: 9, RetirePriorTo: 1, ID: someID(9)})
 		},
 		wire.TypeNewToken: func(s *scripted) {
-			s.conn.newToken, s.conn.tokenSent = []byte("token"), false
+			s.conn.tokens.data, s.conn.tokens.wanted = []byte("token"), true
 			s.drain()
 		},
 		wire.TypeHandshakeDone: func(s *scripted) {

@@ -271,9 +271,7 @@ func (c *Conn) completeHandshake(now clock.Time) error {
 	if err := c.pumpTLS(now); err != nil {
 		return err
 	}
-	if c.mint != nil {
-		c.newToken = c.mint(c.path0.tuple.remote)
-	}
+	c.proved(now, c.path0.tuple.remote.Addr())
 	c.doneWanted = true
 	c.confirm(now)
 	return nil

@@ -205,7 +205,7 @@ func TestClientMigration(t *testing.T) {
 	p.run(time.Minute, func() bool { x.pump(); return x.arrived() > 1<<20 })
 	before := p.client().path0.peer.current()
 	to := netip.MustParseAddrPort("203.0.113.9:5005")
-	if err := p.client().Rebind(p.now, to); err != nil {
+	if err := p.client().Rebind(p.now, 0, to); err != nil {
 		t.Fatal(err)
 	}
 	// RFC 9000, section 9.4: congestion control and RTT MUST begin anew on the new path.

@@ -123,10 +123,6 @@ func (c *Conn) handleAbandon(now clock.Time, f wire.PathAbandon) error {
 	if p == nil || err != nil {
 		return err
 	}
-	if len(c.open) == 1 && c.open[0] == p {
-		// Section 3.4: for the only path, SHOULD close the connection.
-		return wire.Errorf(wire.NoViablePath, "the only path is abandoned")
-	}
 	if p.state == PathClosing {
 		// Section 3.4: what is known of the path SHOULD be kept for 3 PTO after the peer said
 		// that it leaves it, too. It says so once, whatever it repeats.
@@ -134,10 +130,10 @@ func (c *Conn) handleAbandon(now clock.Time, f wire.PathAbandon) error {
 			p.abandonment.until = max(p.abandonment.until, now.Add(lingerPTOs*c.pto()))
 		}
 	} else {
-		c.abandon(now, p, wire.ErrorCode(f.Code))
+		err = c.lose(now, p, wire.ErrorCode(f.Code), "the only path is abandoned")
 	}
 	p.abandonment.answered = true
-	return nil
+	return err
 }
 
 // handleStatus takes what the peer would rather have a path used for.
@@ -178,6 +174,7 @@ func (c *Conn) handlePathNewID(f wire.NewConnectionID) error {
 	if err := p.peer.handleNew(f); err != nil {
 		return err
 	}
+	p.missing = 0
 	c.tellAvailable(p)
 	return nil
 }
@@ -308,9 +305,9 @@ func (c *Conn) pathFrameLost(r frameRef) {
 		m.maxQueued = m.maxQueued || r.off == uint64(m.localMax)
 	case r.kind == refPathsBlocked && m.blocked.state == frameSent && m.blocked.value == r.off && m.starved:
 		m.blocked.state = frameQueued
-	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && uint32(m.cidsOf) == r.n && m.starved:
-		m.cids.state = frameQueued
 	case p == nil:
+	case r.kind == refPathCIDsBlocked && m.cids.state == frameSent && m.cids.value == r.off && m.cidsOf == p.id && len(p.peer.spare) == 0:
+		m.cids.state = frameQueued
 	case r.kind == refPathAbandon && p.abandonment.frame == frameSent:
 		p.abandonment.frame = frameQueued
 	case r.kind == refPathStatus && r.off+1 == p.status.next && p.status.state == frameSent && p.state != PathClosing:

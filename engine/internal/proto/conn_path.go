@@ -2,8 +2,10 @@ package proto
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
@@ -39,6 +41,7 @@ func (c *Conn) arrivedFrom(now clock.Time, p *path, at tuple, dst wire.ConnID, m
 		// this side; a rebound NAT changes nothing. Without a spare ID nothing may be sent
 		// there (section 9.3).
 		if _, ok := p.peer.next(); !ok {
+			c.askForIDs(p)
 			return
 		}
 	}
@@ -94,10 +97,10 @@ func (c *Conn) switchTo(now clock.Time, p *path, at tuple) {
 	}
 }
 
-// Rebind moves a client to another local address (RFC 9000, section 9.2): its packets
-// leave from there from now on. An error says why it must not.
-func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
-	p := c.path0
+// Rebind moves one of a client's paths to another local address (RFC 9000, section 9.2): its
+// packets leave from there from now on. The path of a connection without multipath is 0. An
+// error says why it must not move.
+func (c *Conn) Rebind(now clock.Time, id wire.PathID, local netip.AddrPort) error {
 	switch {
 	case c.err != nil:
 		return c.err
@@ -106,16 +109,25 @@ func (c *Conn) Rebind(now clock.Time, local netip.AddrPort) error {
 	case !c.confirmed:
 		// Section 9: a client MUST NOT migrate before.
 		return errors.New("migrate: the handshake is not confirmed yet")
-	case c.peer.DisableActiveMigration:
+	}
+	i := slices.IndexFunc(c.open, func(p *path) bool { return p.id == id })
+	if i < 0 {
+		return fmt.Errorf("migrate: path %d is not open", id)
+	}
+	p := c.open[i]
+	switch {
+	case p.state == PathValidating:
+		return fmt.Errorf("migrate: path %d is not validated yet", id)
+	case c.peer.DisableActiveMigration && p.tuple.remote == c.path0.tuple.remote:
+		// Section 18.2: not while the address of the handshake is in use.
 		return errors.New("migrate: the server does not allow it")
-	case p.state == PathClosing:
-		return errors.New("migrate: the path of the handshake is abandoned: open another one")
 	case local == p.local:
 		return nil
 	}
-	if _, ok := p.peer.next(); !ok {
-		// Section 9.5: an ID MUST NOT be used on two paths.
-		return errors.New("migrate: the server has given no spare connection ID: try again later")
+	if _, ok := p.peer.next(); !ok { // of the same path
+		// RFC 9000, section 9.5: an ID MUST NOT be used on two paths.
+		c.askForIDs(p)
+		return fmt.Errorf("migrate: the server has given no spare connection ID for path %d: try again later", id)
 	}
 	p.previous = p.tuple
 	c.switchTo(now, p, tuple{local, p.tuple.remote})
@@ -168,6 +180,7 @@ func (c *Conn) pathAnswered(now clock.Time, p *path, data [8]byte) bool {
 		return false
 	}
 	p.amp.validate()
+	c.proved(now, p.tuple.remote.Addr())
 	p.det.AmplificationLifted()
 	if _, full := p.challenge.passed(); !full {
 		// RFC 9000, section 8.2.1: after a challenge in a small datagram MUST come one of 1200
@@ -199,13 +212,11 @@ func (c *Conn) pathTimeout(now clock.Time, p *path) {
 		return
 	}
 	if p.state == PathValidating {
-		if len(c.open) == 1 {
-			c.fail(now, wire.Errorf(wire.NoViablePath, "the only path cannot be validated"))
-			return
-		}
 		// draft-ietf-quic-multipath-21, section 3.1: a path that cannot be validated MUST NOT be
 		// used, and MUST be closed explicitly, since its ID is consumed.
-		c.abandon(now, p, wire.PathUnstableOrPoor)
+		if err := c.lose(now, p, wire.PathUnstableOrPoor, "the only path cannot be validated"); err != nil {
+			c.fail(now, err)
+		}
 		return
 	}
 	if p.previous == p.tuple || (c.side == wire.Client && p.previous.local != p.local) {
@@ -274,7 +285,9 @@ func (c *Conn) appendAlone(now clock.Time, t *Transmit, p *path, at tuple, add f
 	if !ok {
 		return false
 	}
-	if s := &p.spaces[recovery.SpaceApplication]; c.multi.on && s.acks.pending() {
+	// RFC 9000, section 9.2: a frame that is not for probing would say that this side has moved
+	// there.
+	if s := &p.spaces[recovery.SpaceApplication]; c.multi.on && at == p.tuple && s.acks.pending() {
 		s.acks.append(now, &w, ackDelayExponent, true, p.id) // the peer learns the round trip at once
 	}
 	if !add(&w, size == minUDPPayload) {

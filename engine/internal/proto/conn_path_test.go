@@ -2,6 +2,7 @@ package proto
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -191,23 +192,23 @@ func TestMoveWithoutSpareID(t *testing.T) {
 func TestRebindIsRefused(t *testing.T) {
 	local := netip.MustParseAddrPort("192.0.2.77:77")
 	s := newScripted(t, wire.Client, greeted, pairConfig{})
-	if err := s.conn.Rebind(s.now(), local); err == nil {
+	if err := s.conn.Rebind(s.now(), 0, local); err == nil {
 		t.Error("migrated before the handshake was confirmed")
 	}
 	s = newScripted(t, wire.Client, confirmed, pairConfig{server: Config{DisableMigration: true}})
-	if err := s.conn.Rebind(s.now(), local); err == nil {
+	if err := s.conn.Rebind(s.now(), 0, local); err == nil {
 		t.Error("migrated though the server forbids it")
 	}
 	s = newScripted(t, wire.Client, confirmed, pairConfig{})
 	s.conn.path0.peer.spare = nil
-	if err := s.conn.Rebind(s.now(), local); err == nil {
+	if err := s.conn.Rebind(s.now(), 0, local); err == nil {
 		t.Error("migrated without a connection ID for it")
 	}
 	if at, _ := s.conn.Addresses(); at == local {
 		t.Error("the refused move took place")
 	}
 	s = newScripted(t, wire.Server, confirmed, pairConfig{})
-	if err := s.conn.Rebind(s.now(), local); err == nil {
+	if err := s.conn.Rebind(s.now(), 0, local); err == nil {
 		t.Error("a server migrated")
 	}
 }
@@ -216,7 +217,7 @@ func TestRebindIsRefused(t *testing.T) {
 // that answers nothing. It asks ever less often and ends by being idle, silently.
 func TestMoveIntoTheVoid(t *testing.T) {
 	s := newScripted(t, wire.Client, confirmed, pairConfig{})
-	if err := s.conn.Rebind(s.now(), netip.MustParseAddrPort("192.0.2.77:77")); err != nil {
+	if err := s.conn.Rebind(s.now(), 0, netip.MustParseAddrPort("192.0.2.77:77")); err != nil {
 		t.Fatal(err)
 	}
 	s.got = nil
@@ -236,7 +237,79 @@ func TestNoMoveBeforeConfirmation(t *testing.T) {
 	}
 	s.conn.confirmed = false
 	to := netip.MustParseAddrPort("192.0.2.77:77")
-	if err := s.conn.Rebind(s.now(), to); err == nil || s.conn.path0.local == to {
+	if err := s.conn.Rebind(s.now(), 0, to); err == nil || s.conn.path0.local == to {
 		t.Errorf("moved to %v: %v", s.conn.path0.local, err)
+	}
+}
+
+// Any path moves to another address, in the midst of a transfer over all: it keeps its ID, its
+// connection IDs are of it (draft-ietf-quic-multipath-21, section 3.2.2: MUST), congestion
+// control begins anew (RFC 9000, section 9.4: MUST), and the others notice nothing. Without
+// path 0 it is the same.
+func TestRebindOfAnyPath(t *testing.T) {
+	for _, id := range []wire.PathID{0, 1, 2} {
+		t.Run(fmt.Sprint(id), func(t *testing.T) {
+			b := newBond(t, 4, "roundrobin", []line{{delay: 10 * time.Millisecond}, {delay: 15 * time.Millisecond}, {delay: 20 * time.Millisecond}})
+			b.openAll()
+			to := netip.AddrPortFrom(clientAt(int(id)).Addr(), 6006)
+			e := b.ends[wire.Client]
+			e.more = append(e.more, to)
+			for n := range 2 {
+				x := newTransfer(b.pair, wire.Client, 1, 3<<20)
+				b.run(time.Minute, func() bool { x.pump(); return x.arrived() > 1<<20 })
+				p, q := b.client().pathByID(id), b.server().pathByID(id)
+				before, used, seen := p.peer.current(), q.peer.current(), e.seen[PathChanged]
+				at := map[wire.PathID]tuple{}
+				for _, o := range b.client().open {
+					at[o.id] = o.tuple
+				}
+				if err := b.client().Rebind(b.now, id, to); err != nil {
+					t.Fatal(err)
+				}
+				b.run(time.Minute, x.done)
+				x.check()
+				b.run(5*time.Second, func() bool { return e.seen[PathChanged] == seen+1 && !q.challenge.running() })
+				for _, o := range b.client().open {
+					if o.id != id && (o.tuple != at[o.id] || !o.det.RTT().HasSample) {
+						t.Errorf("path %d is at %v, was at %v", o.id, o.tuple, at[o.id])
+					}
+				}
+				if p.local != to || q.tuple.remote != to || p.state != PathActive || q.state != PathActive {
+					t.Errorf("the path is %v at %v, for the server %v at %v", p.state, p.tuple, q.state, q.tuple)
+				}
+				if p.peer.current() == before || q.peer.current() == used || p.sentBytes == 0 {
+					t.Error("a connection ID is used on two paths")
+				}
+				if id != 0 && b.client().path0.state == PathActive {
+					if err := b.client().ClosePath(b.now, 0, wire.ApplicationAbandonPath); err != nil {
+						t.Fatal(err)
+					}
+				}
+				to = clientAt(int(id)) // and back
+				b.idle(5 * time.Second)
+				// What answers the server at the old address says nothing of a move back.
+				if client, server := e.seen[PathChanged], b.ends[wire.Server].seen[PathChanged]; client != n+1 || server != n+1 {
+					t.Errorf("after %d moves the client changed paths %d times, the server %d times", n+1, client, server)
+				}
+			}
+			if local, _ := b.client().Addresses(); id != 0 && local == clientAddr {
+				t.Errorf("the connection is at %v, where it has no path", local)
+			}
+			b.over()
+		})
+	}
+}
+
+// A path that is not open, or not validated yet, does not move.
+func TestRebindOfNoPath(t *testing.T) {
+	s := newMulti(t, wire.Client, 4)
+	p := s.begins(clientLTE)
+	for id := range wire.PathID(5) {
+		if err := s.conn.Rebind(s.now(), id, clientSat); (err == nil) != (id == 0) {
+			t.Errorf("path %d: %v", id, err)
+		}
+	}
+	if p.local != clientLTE || s.conn.path0.local != clientSat {
+		t.Errorf("the paths are at %v and %v", s.conn.path0.local, p.local)
 	}
 }

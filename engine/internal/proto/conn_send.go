@@ -153,7 +153,7 @@ func (c *Conn) wantsData(p *path) bool { return c.wantsAny() || p.copies.len() >
 func (c *Conn) wantsAny() bool {
 	return c.streams.hasData() || c.streams.hasControl() || c.datagrams.hasFrames() || c.pingWanted || c.doneWanted ||
 		c.ackFreq.state == frameQueued ||
-		(c.newToken != nil && !c.tokenSent) || c.wantsPathFrames() || c.wantsCrypto()
+		c.tokens.wanted || c.wantsPathFrames() || c.wantsCrypto()
 }
 
 func (c *Conn) wantsCrypto() bool {
@@ -332,8 +332,7 @@ func (c *Conn) appendFrames(w *builder, s *space) {
 	}
 }
 
-// appendOnce appends the frames that a server says once: HANDSHAKE_DONE and
-// NEW_TOKEN.
+// appendOnce appends the frames that only a server says: HANDSHAKE_DONE and NEW_TOKEN.
 func (c *Conn) appendOnce(w *builder) bool {
 	if c.doneWanted {
 		if w.room() < 1 {
@@ -344,17 +343,7 @@ func (c *Conn) appendOnce(w *builder) bool {
 		w.note(frameRef{kind: refHandshakeDone})
 		c.doneWanted = false
 	}
-	if c.newToken != nil && !c.tokenSent {
-		f := wire.NewToken{Token: c.newToken}
-		if w.room() < f.Len() {
-			return false
-		}
-		w.b = f.Append(w.b)
-		w.added(wire.TypeNewToken)
-		w.note(frameRef{kind: refNewToken})
-		c.tokenSent = true
-	}
-	return true
+	return c.tokens.appendFrame(w)
 }
 
 func appendPing(w *builder) {

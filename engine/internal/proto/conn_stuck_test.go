@@ -108,7 +108,7 @@ func TestMigrationThroughABlackout(t *testing.T) {
 	p.handshake()
 	p.idle(100 * time.Millisecond) // spare connection IDs come
 	to := netip.MustParseAddrPort("203.0.113.9:5005")
-	if err := p.client().Rebind(p.now, to); err != nil {
+	if err := p.client().Rebind(p.now, 0, to); err != nil {
 		t.Fatal(err)
 	}
 	p.ends[wire.Client].addr = to

@@ -17,6 +17,7 @@ func (c *Conn) NextTimeout() clock.Time {
 	}
 	t := min(
 		c.idle.deadline(c.pto()), c.keepAliveDeadline(), c.handshakeBy.OrNever(), c.keys.earlyUntil.OrNever(),
+		c.multi.rescue.next.OrNever(), c.multi.missing.OrNever(),
 	)
 	for _, p := range c.open {
 		t = min(t, c.pathDeadline(p))
@@ -94,6 +95,8 @@ func (c *Conn) HandleTimeout(now clock.Time) {
 			i--
 		}
 	}
+	c.rescueTimeout(now)
+	c.missingTimeout(now)
 	c.lingerTimeout(now)
 }
 
@@ -117,6 +120,7 @@ func (c *Conn) recoveryTimeout(now clock.Time, p *path) {
 		c.probeFrames(&p.spaces[e.Space])
 		c.suspectMTU(now, p, e.Space)
 		c.probed(now, p)
+		c.doubtLast(now, p)
 		c.traceMetrics(now, p)
 		return
 	}
@@ -142,8 +146,11 @@ func (c *Conn) suspectMTU(now clock.Time, p *path, sp recovery.Space) {
 
 // pto returns the largest probe timeout of all paths, for what lasts some of them
 // (draft-ietf-quic-multipath-21, sections 2.5 and 2.6). A path that was never measured
-// counts only when none was.
+// counts only when none was. Without a path the last one tells.
 func (c *Conn) pto() time.Duration {
+	if last := c.multi.rescue.last; last != nil {
+		return last.pto()
+	}
 	var measured, most time.Duration
 	for _, p := range c.open {
 		most = max(most, p.pto())

@@ -9,7 +9,8 @@
 // Files, by subject:
 //
 //   - what the owner sees: api.go, config.go, conn.go, endpoint.go,
-//     endpoint_accept.go, events.go, trace.go, trace_multipath.go, conn_stats.go;
+//     endpoint_accept.go, addresstoken.go, events.go, trace.go, trace_multipath.go,
+//     conn_stats.go;
 //   - a datagram comes in: conn_recv.go takes it apart and opens its packets,
 //     conn_frames.go its frames, conn_ack.go settles what was sent, conn_crypto.go
 //     and cryptostream.go talk to TLS, keys.go holds the keys;
@@ -19,10 +20,11 @@
 //   - a path: path.go, conn_path.go, challenge.go, amplification.go, pmtu.go,
 //     localids.go, remoteids.go, acks.go and ackpolicy.go; several of them: paths.go
 //     has the set, multipath.go the owner's calls, conn_multipath.go the extension's
-//     frames, abandon.go a path's end, vitals.go whether it is alive, lateness.go how late
-//     it may be, schedule.go which one a train leaves on, reinject.go what leaves on a
-//     second one, too; what the sides ask of each other's ACKs in ackfrequency.go and
-//     ackask.go;
+//     frames, missingids.go what comes of a path without connection IDs, abandon.go a
+//     path's end, lastpath.go what follows when that was the last, vitals.go whether it
+//     is alive, lateness.go how late it may be, schedule.go which one a train leaves on,
+//     reinject.go what leaves on a second one, too; what the sides ask of each other's
+//     ACKs in ackfrequency.go and ackask.go;
 //   - data: stream.go, its halves stream_send.go and stream_recv.go, sendbuffer.go,
 //     reassembler.go, page.go, flow.go; all streams of a connection in streams.go,
 //     streams_in.go, streams_out.go, streams_fate.go, streamqueue.go; datagrams.go;

@@ -101,7 +101,7 @@ func (e *Endpoint) accept(now clock.Time, d *Datagram, h *wire.LongHeader) Route
 	c := *e.cfg.Server
 	c.Random, c.ResetKey = e.cfg.Random, e.cfg.ResetKey
 	a.id = randomID(e.cfg.Random)
-	a.mint = func(remote netip.AddrPort) []byte { return e.tokens.Resumption(now, remote, e.nonce()) }
+	a.mint = func(now clock.Time, from []netip.Addr) []byte { return e.tokens.Resumption(now, from, e.nonce()) }
 	conn, err := newServer(now, c, a, e.cfg.SendPool)
 	if err != nil {
 		e.refuse(d, h, wire.ConnectionRefused)

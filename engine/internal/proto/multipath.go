@@ -59,9 +59,10 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 		return 0, errors.New("open a path: the handshake is not confirmed yet")
 	case !m.on:
 		return 0, ErrNoMultipath
-	case c.peer.DisableActiveMigration && remote == c.path0.tuple.remote:
-		// Section 2.2: forbidden to the address of the handshake.
-		return 0, errors.New("open a path: the server does not allow it to this address")
+	}
+	at := tuple{local, remote}
+	if err := c.mayOpen(at); err != nil {
+		return 0, err
 	}
 	for _, p := range c.paths {
 		// draft-ietf-quic-multipath-21, section 3.2.1: IDs SHOULD be used without gaps.
@@ -72,18 +73,24 @@ func (c *Conn) OpenPath(now clock.Time, local, remote netip.AddrPort) (wire.Path
 		// have given one for it.
 		if len(p.issued.ids) == 0 || !p.peer.begin() {
 			m.starved = true
-			if m.cidsOf != p.id {
-				m.cids = blockedFrame{}
-			}
-			m.cids, m.cidsOf = m.cids.ask(p.peer.expected()), p.id
+			c.askForIDs(p)
 			return 0, ErrPathsBlocked
 		}
-		c.start(now, p, tuple{local, remote})
+		c.start(now, p, at)
 		return p.id, nil
 	}
 	m.starved = true
 	m.blocked = m.blocked.ask(uint64(m.peerMax))
 	return 0, ErrPathsBlocked
+}
+
+// mayOpen returns why no path may be opened between two addresses.
+func (c *Conn) mayOpen(at tuple) error {
+	if c.peer.DisableActiveMigration && at.remote == c.path0.tuple.remote {
+		// Section 2.2: forbidden to the address of the handshake.
+		return errors.New("open a path: the server does not allow it to this address")
+	}
+	return nil
 }
 
 // ClosePath abandons a path (section 3.4). reason is one of wire.ApplicationAbandonPath,
@@ -95,13 +102,11 @@ func (c *Conn) ClosePath(now clock.Time, id wire.PathID, reason wire.ErrorCode) 
 	if err != nil {
 		return fmt.Errorf("close path: %w", err)
 	}
-	for _, o := range c.open {
-		if o != p && o.state != PathValidating {
-			c.abandon(now, p, reason)
-			return nil
-		}
+	if !c.othersThan(p) {
+		return fmt.Errorf("close path %d: there is no other path", id)
 	}
-	return fmt.Errorf("close path %d: there is no other path", id)
+	c.abandon(now, p, reason)
+	return nil
 }
 
 // SetBackup says that a path is to be used only when no other can be, or no longer so,

@@ -72,8 +72,13 @@ func TestMultipathFrameThatBreaksTheProtocol(t *testing.T) {
 		// RFC 9000, section 19.15: a Retire Prior To above the number MUST be a
 		// FRAME_ENCODING_ERROR.
 		{"Retire Prior To above", func(s *scripted) []appender { return []appender{s.newPathID(1, 9, 10)} }, wire.FrameEncodingError},
-		// draft-ietf-quic-multipath-21, section 3.4: the only path.
-		{"PATH_ABANDON of the only path", one(wire.PathAbandon{Path: 0, Code: uint64(wire.ApplicationAbandonPath)}), wire.NoViablePath},
+		// draft-ietf-quic-multipath-21, section 3.4: the only path, with no other to be opened.
+		{"PATH_ABANDON of all paths", func(*scripted) (f []appender) {
+			for id := range wire.PathID(4) {
+				f = append(f, wire.PathAbandon{Path: 3 - id, Code: uint64(wire.ApplicationAbandonPath)})
+			}
+			return f
+		}, wire.NoViablePath},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, side := range []wire.Perspective{wire.Client, wire.Server} {

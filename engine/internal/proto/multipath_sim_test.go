@@ -143,16 +143,36 @@ func (l *timeline) happens() {
 			l.note("path %d is backup: %v", p.id, b.client().SetBackup(b.now, p.id, !p.backup))
 		}
 	case 5, 6:
-		side := wire.Perspective(l.rng.IntN(2))
-		// Two sides that close different paths at a time could leave none.
-		if least := 2 + int(side); b.now < l.close || b.active(wire.Client) < least || b.active(wire.Server) < least {
+		// At times both sides do, of different paths: those may be all.
+		if b.now < l.close || b.active(wire.Client) < 2 || b.active(wire.Server) < 2 {
 			return
 		}
-		if p := l.pick(); p != nil {
-			l.note("path %d is closed by the %v: %v", p.id, side, b.ends[side].conn.ClosePath(b.now, p.id, wire.ApplicationAbandonPath))
-			l.close = b.now.Add(4 * time.Second)
+		side := wire.Perspective(l.rng.IntN(2))
+		p := l.pick()
+		if p == nil {
+			return
+		}
+		l.closes(side, p.id)
+		// With an ID for each line and one more a way can be found.
+		if q := l.pick(); q != nil && q != p && min(b.client().unusedPaths(), b.server().unusedPaths()) > len(b.lines) {
+			l.closes(side.Peer(), q.id)
+		}
+		l.close = b.now.Add(4 * time.Second)
+	}
+}
+
+func (l *timeline) closes(side wire.Perspective, id wire.PathID) {
+	l.note("path %d is closed by the %v: %v", id, side, l.b.ends[side].conn.ClosePath(l.b.now, id, wire.ApplicationAbandonPath))
+}
+
+// unusedPaths returns how many paths can be opened.
+func (c *Conn) unusedPaths() (n int) {
+	for _, p := range c.paths {
+		if p.state == PathUnused && len(p.issued.ids) > 0 && len(p.peer.spare) > 0 {
+			n++
 		}
 	}
+	return n
 }
 
 // pick returns an active path of the client, nil when there is none.
@@ -183,7 +203,7 @@ func TestRandomTimelines(t *testing.T) {
 				}
 			}
 			lines[0].loss = 0 // of the handshake
-			b := newBond(t, len(lines)+rng.IntN(3), name, lines)
+			b := newBond(t, min(2*len(lines)+2+rng.IntN(3), maxPaths), name, lines)
 			b.ends[wire.Client].nat = map[netip.AddrPort]netip.AddrPort{}
 			l := newTimeline(b, rng, 8*time.Second)
 			l.plays(1+rng.IntN(3), 20_000+rng.IntN(200_000))

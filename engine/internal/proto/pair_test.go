@@ -108,6 +108,9 @@ func newPair(t testing.TB, pc pairConfig) *pair {
 	return p
 }
 
+// tokenKey is the key of the server's tokens.
+func (p *pair) tokenKey() [32]byte { return p.ends[wire.Server].endpoint.cfg.TokenKey }
+
 // dial opens another connection of the client.
 func (p *pair) dial(c Config, token []byte) {
 	p.t.Helper()

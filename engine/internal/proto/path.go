@@ -52,6 +52,7 @@ type path struct {
 	status             statusFrame
 	peerStatus         uint64 // 1 + the newest sequence number from the peer; 0: none
 	abandonment        abandonment
+	missing            clock.Time // a client opened it without a connection ID: until when one is waited for; 0: none is
 	copies             copyQueue
 	feedback           feedback
 	vitals             vitals

@@ -18,7 +18,9 @@ type multipath struct {
 	blocked   blockedFrame
 	cids      blockedFrame // of path cidsOf
 	cidsOf    wire.PathID
-	starved   bool // OpenPath found no ID
+	missing   clock.Time // when the first path whose connection IDs are missing is given up; 0: never
+	starved   bool       // OpenPath found no ID
+	rescue    rescue
 
 	scheduling scheduling
 }
@@ -139,6 +141,10 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	}
 	i, _ := slices.BinarySearchFunc(c.open, p.id, func(o *path, id wire.PathID) int { return int(int64(o.id) - int64(id)) })
 	c.open = slices.Insert(c.open, i, p)
+	c.multi.rescue.last = nil
+	if c.side == wire.Server {
+		c.multi.rescue.next = 0
+	}
 	if c.knownTuple(p, at) {
 		// draft-ietf-quic-multipath-21, section 3.1: the address MUST be validated, by both
 		// sides, unless it was before.
@@ -150,10 +156,10 @@ func (c *Conn) start(now clock.Time, p *path, at tuple) {
 	c.traceMigration(now, p, "probing_started")
 }
 
-// knownTuple reports whether another path has validated the addresses.
+// knownTuple reports whether another path has validated the addresses, and is not silent.
 func (c *Conn) knownTuple(p *path, at tuple) bool {
 	for _, o := range c.open {
-		if o != p && o.tuple == at && o.amp.validated() && o.state == PathActive && !o.challenge.running() {
+		if o != p && o.tuple == at && o.amp.validated() && o.state == PathActive && !o.challenge.running() && o.det.PTOCount() == 0 {
 			return true
 		}
 	}
@@ -163,9 +169,11 @@ func (c *Conn) knownTuple(p *path, at tuple) bool {
 // peerOpens takes the first packet on an unused path: a client opens it (section 3.1). It
 // returns false when the packet must be dropped.
 func (c *Conn) peerOpens(now clock.Time, p *path, at tuple, size wire.ByteCount) bool {
-	// Without a connection ID of the peer nothing can be answered. The client tries again,
-	// and its frame with the ID may be on its way.
-	if c.side == wire.Client || !p.peer.begin() {
+	if c.side == wire.Client {
+		return false
+	}
+	if !p.peer.begin() {
+		c.missIDs(now, p)
 		return false
 	}
 	c.start(now, p, at)
@@ -177,6 +185,7 @@ func (c *Conn) peerOpens(now clock.Time, p *path, at tuple, size wire.ByteCount)
 func (c *Conn) validated(now clock.Time, p *path) {
 	p.state = PathActive
 	p.vitals = vitals{heard: now}
+	c.multi.rescue = rescue{}
 	c.datagramsFollowMTU()
 	c.tracePathState(now, p, PathActive.String())
 	c.emit(Event{Kind: PathValidated, Path: p.id, Local: p.local, Remote: p.tuple.remote})
@@ -211,11 +220,12 @@ func (c *Conn) growSendBuffer() {
 	c.streams.sendBuffer = max(c.streams.sendBuffer, uint64(min(want, c.cfg.MaxSendBuffer)))
 }
 
-// closingPath returns the path to say the close on.
+// closingPath returns the path to say the close on. Without an open one it is the last that
+// was: its peer, who abandoned it, still listens.
 func (c *Conn) closingPath() *path {
-	best := c.path0
-	for i, p := range c.open {
-		if i == 0 || c.speech(p) > c.speech(best) || (c.speech(p) == c.speech(best) && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
+	best := c.multi.rescue.last
+	for _, p := range c.open {
+		if best == nil || c.speech(p) > c.speech(best) || (c.speech(p) == c.speech(best) && p.det.RTT().Smoothed < best.det.RTT().Smoothed) {
 			best = p
 		}
 	}

@@ -66,8 +66,11 @@ func New(w io.Writer, o Options) *Trace {
 	return t
 }
 
-// Close writes what is still in the buffer and returns the first error of writing
-// that there was. Events must not follow.
+// Flush writes what is still in the buffer and returns the first error of writing that
+// there was.
+func (t *Trace) Flush() error { return t.w.Flush() }
+
+// Close is Flush. Events must not follow.
 func (t *Trace) Close() error { return t.w.Flush() }
 
 // Trace writes an event. It borrows the event and all that is in it.
