@@ -51,7 +51,7 @@ const (
 
 // bbrQueue is how much of a queue a window may fill while nothing is probed. It is not
 // the draft's: see target.
-const bbrQueue = 5 * time.Millisecond
+const bbrQueue = 3 * time.Millisecond
 
 // Without a bound yet.
 const (
@@ -86,7 +86,7 @@ type bbr struct {
 
 func newBBR(c Config) *bbr {
 	b := &bbr{datagram: max(c.Datagram, minDatagram), initial: c.InitialWindow, random: c.Random, fresh: true}
-	b.minRTT, b.probeRTTMinDelay = noRTT, noRTT
+	b.minRTT, b.probeRTTMinDelay, b.shortest = noRTT, noRTT, noRTT
 	b.minRTTStamp, b.probeRTTMinStamp, b.extraAckedStart = c.Now, c.Now, c.Now
 	b.inflightLongterm, b.probeUpAckedPerInc = noVolume, noVolume
 	b.lastLost = wire.NoPacket
@@ -185,6 +185,7 @@ func (b *bbr) State() State {
 // updateRound is section 5.5.1.
 func (b *bbr) updateRound(a *Ack) {
 	b.roundStart = a.Rate.PriorDelivered >= b.nextRoundDelivered
+	b.noteRTT(a.LatestRTT, b.roundStart)
 	if !b.roundStart {
 		return
 	}

@@ -56,9 +56,10 @@ func (b *bbr) setCwnd(a *Ack) {
 }
 
 // target is the volume that the state's gain asks for. Where nothing is probed the draft
-// leaves room for a queue as long as the round trip, which jitter fills: the largest rate
-// seen is more than the path's, and pacing by it never drains. A queue delays what other
-// paths lost and is to be repeated here, so it is bounded to bbrQueue.
+// leaves room for a queue as long as the round trip, which fills where round trips vary:
+// the largest rate seen is more than the path's, and pacing by it never drains. A queue
+// delays what other paths lost and is to be repeated here, so it is bounded to bbrQueue,
+// beside the room that jitter needs.
 func (b *bbr) target() wire.ByteCount {
 	target := b.bdpMultiple(b.bw, bbrModes[b.state].cwnd)
 	if (b.state == bbrDown || b.state == bbrCruise) && b.minRTT != noRTT {

@@ -18,6 +18,35 @@ type bbrRTT struct {
 	probeRTTDone      clock.Time // when ProbeRTT may end; 0: not known yet
 	probeRTTRoundDone bool
 	idleRestart       bool
+
+	// Of the round trip so far, as packets count them: the least and the most.
+	shortest, longest time.Duration
+	spread            time.Duration // between the two, over some round trips
+}
+
+// noteRTT takes a sample of the round trip that begins or goes on.
+func (b *bbrRTT) noteRTT(rtt time.Duration, begins bool) {
+	if begins && b.longest > 0 {
+		if b.spread == 0 {
+			b.spread = b.longest - b.shortest
+		}
+		b.spread += (b.longest - b.shortest - b.spread) / 4
+		b.shortest, b.longest = noRTT, 0
+	}
+	if rtt > 0 {
+		b.shortest, b.longest = min(b.shortest, rtt), max(b.longest, rtt)
+	}
+}
+
+// jitter is how much longer a round trip is on average than the shortest one, for other
+// reasons than our own queue, which is there all the time: half of the spread. It is not
+// the draft's. Where round trips vary by half of themselves, what the shortest one holds
+// does not fill the path, and the rate never grows.
+func (b *bbrRTT) jitter() time.Duration {
+	if b.minRTT == noRTT {
+		return 0
+	}
+	return min(b.spread/2, b.minRTT)
 }
 
 // updateMinRTT is section 5.3.4.3.

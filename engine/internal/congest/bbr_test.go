@@ -370,7 +370,7 @@ func TestBBRProbeRTT(t *testing.T) {
 	wantState(t, b, bbrProbeRTT)
 	ack(51*ms, 50*dgram)
 	wantState(t, b, bbrCruise)
-	if b.State().SelfLimited || b.State().Window < 105*dgram { // a round trip and bbrQueue
+	if b.State().SelfLimited || b.State().Window < 103*dgram { // a round trip and bbrQueue
 		t.Errorf("after ProbeRTT: %+v, want the window back", b.State())
 	}
 	if b.probeRTTMinStamp != now {
@@ -571,9 +571,9 @@ func TestBBRQueue(t *testing.T) {
 		minRTT time.Duration
 		want   wire.ByteCount
 	}{
-		{bbrCruise, 100 * ms, 105_000},
-		{bbrDown, 100 * ms, 105_000},
-		{bbrCruise, 3 * ms, 6_000},
+		{bbrCruise, 100 * ms, 103_000},
+		{bbrDown, 100 * ms, 103_000},
+		{bbrCruise, 2 * ms, 4_000},
 		{bbrRefill, 100 * ms, 200_000},
 		{bbrUp, 100 * ms, 225_000},
 		{bbrStartup, 100 * ms, 200_000},
@@ -586,4 +586,36 @@ func TestBBRQueue(t *testing.T) {
 			t.Errorf("%s at %v: %d bytes, want %d", bbrModes[tt.state].phase, tt.minRTT, got, tt.want)
 		}
 	}
+}
+
+// Half of what round trips vary by, within one of them, is room in the window: as the
+// mean of the last ones, and no more than the shortest of all.
+func TestBBRJitter(t *testing.T) {
+	b := model()
+	round := func(rtts ...time.Duration) {
+		for i, rtt := range rtts {
+			b.noteRTT(rtt, i == 0)
+		}
+	}
+	want := func(what string, d time.Duration) {
+		t.Helper()
+		if got := b.jitter(); got != d {
+			t.Errorf("%s: %v, want %v", what, got, d)
+		}
+	}
+	b.minRTT = 100 * ms
+	round(100*ms, 140*ms, 120*ms)
+	want("before a round trip is over", 0)
+	round(0, 110*ms, 110*ms) // an acknowledgement without a sample begins it
+	want("after the first", 20*ms)
+	round(120 * ms)
+	want("after one without jitter", 15*ms)
+	for range 40 {
+		round(100*ms, 500*ms)
+	}
+	want("more than the shortest", 100*ms)
+	near(t, "inflight(1)", b.inflight(1e6, 1), 100_000+volume(b.bw, 100*ms))
+	near(t, "window of ProbeRTT", b.probeRTTCwnd(), volume(b.bw, 50*ms))
+	b.minRTT = noRTT
+	want("no round trip known", 0)
 }

@@ -50,7 +50,16 @@ func (c *Conn) notBack(t clock.Time) clock.Time {
 	return c.latest
 }
 
-// sleep returns when the timer is due, or earlier when woken.
+const (
+	// lateTimer is how late a timer must fire to say that this process did not run, rather
+	// than that the peer is silent.
+	lateTimer = 2 * time.Millisecond
+	// readFirst is what the reader gets then, to take what came meanwhile.
+	readFirst = 200 * time.Microsecond
+)
+
+// sleep returns when the timer is due, or earlier when woken. A process that was stopped, or
+// starved, has acknowledgements to read before it may take a path for silent.
 func (c *Conn) sleep(timer *time.Timer) {
 	if c.armed == clock.Never {
 		<-c.wake
@@ -60,6 +69,9 @@ func (c *Conn) sleep(timer *time.Timer) {
 	select {
 	case <-c.wake:
 	case <-timer.C:
+		if c.e.now().Sub(c.armed) > lateTimer {
+			time.Sleep(readFirst)
+		}
 	}
 }
 
