@@ -185,7 +185,7 @@ func (b *bbr) State() State {
 // updateRound is section 5.5.1.
 func (b *bbr) updateRound(a *Ack) {
 	b.roundStart = a.Rate.PriorDelivered >= b.nextRoundDelivered
-	b.noteRTT(a.LatestRTT, b.roundStart)
+	b.noteRTT(a.LatestRTT, b.roundStart, b.state == bbrUp)
 	if !b.roundStart {
 		return
 	}

@@ -136,7 +136,9 @@ func (b *bbr) inflight(bw, gain float64) wire.ByteCount {
 
 // quantizationBudget makes room for what leaves and is acknowledged in lumps.
 func (b *bbr) quantizationBudget(limit wire.ByteCount) wire.ByteCount {
-	limit += volume(b.bw, b.jitter())
+	if b.state != bbrUp { // whose gain leaves room
+		limit += volume(b.bw, b.jitter())
+	}
 	// Section 5.5.8.2: the send quantum.
 	limit = max(limit, b.sendQuantum, b.minPipe())
 	if b.state == bbrUp {

@@ -24,8 +24,13 @@ type bbrRTT struct {
 	spread            time.Duration // between the two, over some round trips
 }
 
-// noteRTT takes a sample of the round trip that begins or goes on.
-func (b *bbrRTT) noteRTT(rtt time.Duration, begins bool) {
+// noteRTT takes a sample of the round trip that begins or goes on; probes: our own queue
+// changes.
+func (b *bbrRTT) noteRTT(rtt time.Duration, begins, probes bool) {
+	if probes { // and varies the queue
+		b.shortest, b.longest = noRTT, 0
+		return
+	}
 	if begins && b.longest > 0 {
 		if b.spread == 0 {
 			b.spread = b.longest - b.shortest

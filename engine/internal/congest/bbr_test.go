@@ -594,7 +594,7 @@ func TestBBRJitter(t *testing.T) {
 	b := model()
 	round := func(rtts ...time.Duration) {
 		for i, rtt := range rtts {
-			b.noteRTT(rtt, i == 0)
+			b.noteRTT(rtt, i == 0, false)
 		}
 	}
 	want := func(what string, d time.Duration) {
@@ -610,6 +610,8 @@ func TestBBRJitter(t *testing.T) {
 	want("after the first", 20*ms)
 	round(120 * ms)
 	want("after one without jitter", 15*ms)
+	b.noteRTT(900*ms, true, true)
+	want("while bandwidth is probed for", 15*ms)
 	for range 40 {
 		round(100*ms, 500*ms)
 	}

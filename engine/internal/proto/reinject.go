@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"math"
+
 	"github.com/tquiclab/tquiclab/engine/internal/clock"
 	"github.com/tquiclab/tquiclab/engine/internal/recovery"
 	"github.com/tquiclab/tquiclab/engine/internal/wire"
@@ -50,24 +52,28 @@ const (
 	reinjectLeast wire.ByteCount = 96 << 10
 )
 
-// mayReinject reports whether the bound on extra traffic allows all that p owes to be sent
-// again on suspicion.
-func (c *Conn) mayReinject(p *path) bool {
-	return !c.cfg.NoReinject && c.reinjectRoom() >= p.det.BytesInFlight()
-}
-
 // reinjectRoom returns how many bytes may be sent again that are not known to be lost.
 func (c *Conn) reinjectRoom() wire.ByteCount {
+	if c.cfg.NoReinject {
+		return 0
+	}
 	allowed := max(reinjectLeast, wire.ByteCount(reinjectShare*float64(c.streams.counts.Sent)))
 	return max(0, allowed-wire.ByteCount(c.stats.reinjected))
 }
 
-// reinjectAll has everything that is under way on p sent again on another path, as if it
-// were lost: the path is silent or over. What arrives after all is not sent again.
-func (c *Conn) reinjectAll(now clock.Time, p *path) {
+// reinjectAll has everything that is under way on p sent again on another path: the path is
+// silent for long, or over.
+func (c *Conn) reinjectAll(now clock.Time, p *path) { c.reinject(now, p, noBound) }
+
+const noBound wire.ByteCount = math.MaxInt64
+
+// reinject has what is under way on p sent again on another path, as if it were lost, up to
+// most bytes of data: the oldest, which the peer's application waits for. What arrives after
+// all is not sent again.
+func (c *Conn) reinject(now clock.Time, p *path, most wire.ByteCount) {
 	var queued Reinjection
 	s := &p.spaces[recovery.SpaceApplication]
-	for i := s.log.first; i < s.log.next; i++ {
+	for i := s.log.first; i < s.log.next && queued.Bytes < most; i++ {
 		r := s.log.at(i)
 		if r.kind == refDone || r.kind == refAck || r.copied == copySent {
 			continue
@@ -110,7 +116,7 @@ const maxCopies = 1 << 12
 // the fast path after its own time and x by its rate; by then the slow path has brought
 // what was before them. Where the two meet, copying more helps nothing.
 func (c *Conn) reinjectTail(now clock.Time) {
-	if c.cfg.NoReinject || len(c.open) < 2 || c.streams.hasData() {
+	if len(c.open) < 2 || c.streams.hasData() {
 		return
 	}
 	room := c.reinjectRoom()

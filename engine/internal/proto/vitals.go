@@ -76,9 +76,7 @@ func (c *Conn) suspectTimeout(now clock.Time, p *path) {
 	if !v.suspect && p.state == PathActive && c.bonded(p) {
 		v.suspect = true
 		c.tracePathState(now, p, tracedSuspect)
-		if c.mayReinject(p) {
-			c.reinjectAll(now, p)
-		}
+		c.reinject(now, p, c.reinjectRoom())
 	}
 }
 
