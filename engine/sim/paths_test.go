@@ -403,7 +403,7 @@ func TestLTEOrWiFiGoesBlack(t *testing.T) {
 }
 
 // With its carrier gone, the stream goes on as soon as the other link can bring what is
-// missing: usually within 50 ms, and a little more where that link probes for bandwidth, and
+// missing: usually within 50 ms, and by its queue more where it probes for bandwidth, and
 // so has a queue, at the moment.
 func TestLTEOrWiFiGoesDown(t *testing.T) {
 	const ms = time.Millisecond
@@ -424,8 +424,8 @@ func TestLTEOrWiFiGoesDown(t *testing.T) {
 				longest = append(longest, most)
 			}
 			slices.Sort(longest)
-			if median, most := longest[len(longest)/2], longest[len(longest)-1]; median > 50*ms || most > 60*ms {
-				t.Errorf("the stream stood still for %v, want a median of 50 ms and 60 ms at most", longest)
+			if median, most := longest[len(longest)/2], longest[len(longest)-1]; median > 50*ms || most > 70*ms {
+				t.Errorf("the stream stood still for %v, want a median of 50 ms and 70 ms at most", longest)
 			}
 		})
 	}
