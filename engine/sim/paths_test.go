@@ -411,7 +411,7 @@ func TestLTEOrWiFiGoesDown(t *testing.T) {
 		t.Run(fmt.Sprintf("link %d", down), func(t *testing.T) {
 			var longest []time.Duration
 			for seed := range uint64(5) {
-				c := bond(50e6, lteAndWiFi()...)
+				c := bond(32e6, lteAndWiFi()...)
 				c.Seed = seed
 				at := 2*time.Second + time.Duration(seed)*170*ms
 				c.Links[down].Outages = []Outage{{At: at, Down: true}, {At: at + 2*time.Second}}
