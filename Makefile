@@ -57,9 +57,10 @@ failover-lab: build ## the same in the lab, tquic and kernel MPTCP: a minute and
 	$(ROOT) ./bin/tquiclab run failover --rounds $(ROUNDS) --out "$$out" && $(GO) run ./cmd/breadth failover "$$out"
 
 # Topologies with several paths on which tquic and kernel MPTCP both run.
-RIVALS   ?= lte-wifi lte-wifi-ethernet dual-lte 5g-wifi fiber-lte starlink-lte dsl-lte handover shared-bottleneck v6-only mtu-1200 four-path wifi-ethernet
+RIVALS   ?= lte-wifi lte-wifi-lossless lte-wifi-ethernet dual-lte 5g-wifi fiber-lte starlink-lte dsl-lte shared-bottleneck v6-only four-path wifi-ethernet \
+            mtu-1200 mtu-1500 mtu-9000 direct-2 $(patsubst topologies/catalog/%.yaml,%,$(wildcard topologies/catalog/bench/*.yaml))
 
-rivals: build ## tquic against kernel MPTCP in the lab, on each topology of RIVALS; ROUNDS=n
+rivals: build ## tquic against kernel MPTCP in the lab, on each topology of RIVALS, a minute each; ROUNDS=n
 	for t in $(RIVALS); do \
 	  $(ROOT) ./bin/tquiclab run $$t --engine tquic,mptcp --duration 5s --rounds $(ROUNDS) --out "runs/rivals-$$t-$$(date +%Y%m%d-%H%M%S)"; \
 	done
