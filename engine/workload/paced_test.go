@@ -406,3 +406,18 @@ func FuzzPacedRead(f *testing.F) {
 		_ = flow.End()
 	})
 }
+
+// A message that is there before the clock starts, since it overtook the request of another
+// stream, ends no gap.
+func TestNoGapBeforeTheStart(t *testing.T) {
+	now := int64(time.Hour)
+	x := NewPacedExchange(func() int64 { return now }, nil)
+	x.plan.Count = 2
+	x.deliver(now)
+	x.begin()
+	now += int64(30 * time.Millisecond)
+	x.deliver(now)
+	if got := time.Duration(x.gap); got != 30*time.Millisecond {
+		t.Errorf("the longest gap is %v, want 30 ms", got)
+	}
+}

@@ -110,7 +110,9 @@ func (x *PacedExchange) deliver(due int64) {
 	if x.plan.Kind == CBR && now-due > int64(x.plan.Deadline) {
 		x.late++
 	}
-	x.gap = max(x.gap, now-x.gapFrom)
+	if x.started { // a message may overtake the request of another stream
+		x.gap = max(x.gap, now-x.gapFrom)
+	}
 	x.gapFrom = now
 }
 

@@ -475,3 +475,17 @@ func TestEarlyData(t *testing.T) {
 		t.Errorf("early data %t, resumed %t", early.Stats().EarlyData, early.ConnectionState().DidResume)
 	}
 }
+
+// A timer that is late says that the process did not run: whoever reads gets a turn before
+// what is due is done.
+func TestLateTimerLetsOthersReadFirst(t *testing.T) {
+	e := newRig(t, "127.0.0.1:0", proto.Config{}).client
+	c := &Conn{e: e, wake: newSignal(), armed: e.now().Add(-2 * lateTimer)}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	before := e.now()
+	c.sleep(timer)
+	if got := e.now().Sub(before); got < readFirst {
+		t.Errorf("%v after a late timer it goes on, want %v at least", got, readFirst)
+	}
+}
